@@ -1,0 +1,128 @@
+"""Everything that can end or mar a night, as classes whose docstring is the sentence the operator reads."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class UpdaterError(Exception):
+    """The run ended for a reason nobody foresaw."""
+
+    exit_code: ClassVar[int] = 1
+    spanish: ClassVar[str] = "La ejecución terminó por una razón no prevista."
+    default_hint: ClassVar[str] = (
+        "Read the log above; if it does not explain itself, report it with these lines."
+    )
+    default_hint_es: ClassVar[str] = (
+        "Lea el registro; si no lo explica, comuníquelo al equipo de desarrollo con esas líneas."
+    )
+
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self._hint = hint
+
+    def __str__(self) -> str:
+        return self.sentence("en") + (f" {self.detail}" if self.detail else "")
+
+    def sentence(self, language: str = "en") -> str:
+        """The class's sentence in `language` ('en' or 'es'), without the detail."""
+        return self.spanish if language == "es" else (self.__doc__ or "").strip().splitlines()[0]
+
+    def hint(self, language: str = "en") -> str:
+        """What to do about it: the hint given where it was raised, else the class's, in `language`."""
+        return self._hint or (self.default_hint_es if language == "es" else self.default_hint)
+
+
+class SettingsError(UpdaterError):
+    """The settings cannot be used."""
+
+    exit_code = 2
+    spanish = "La configuración no se puede usar."
+    default_hint = (
+        "Correct each setting named, in the main script, the environment or .env; nothing was touched."
+    )
+    default_hint_es = (
+        "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
+    )
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        super().__init__("".join(f"\n  - {problem}" for problem in problems), hint=hint)
+        self.problems = tuple(problems)
+
+
+class DownloadError(UpdaterError):
+    """The dump could not be downloaded."""
+
+    exit_code = 3
+    spanish = "No se pudo descargar el volcado de Canvas Data."
+    default_hint = "Run the command by hand in PATH_CANVAS_CONFIG; yesterday's data is still served."
+    default_hint_es = "Ejecute el comando a mano en PATH_CANVAS_CONFIG; los datos de ayer siguen disponibles."
+
+
+class DumpError(UpdaterError):
+    """The dump cannot be trusted, so nothing of it was published."""
+
+    exit_code = 4
+    spanish = "El volcado no es confiable, por lo que nada de él se publicó."
+    default_hint = "Look at the file or table named; yesterday's data is still served."
+    default_hint_es = "Revise el archivo o la tabla que se nombra; los datos de ayer siguen disponibles."
+
+
+class DatabaseError(UpdaterError):
+    """PostgreSQL could not do what was asked."""
+
+    exit_code = 5
+    spanish = "PostgreSQL no pudo hacer lo que se le pidió."
+    default_hint = "Check that the server of DB_HOST and DB_PORT runs and that DB_USERNAME may use DB_NAME."
+    default_hint_es = (
+        "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
+    )
+
+
+class QueueError(UpdaterError):
+    """The data is loaded, but its interactions could not all be queued or processed."""
+
+    exit_code = 6
+    spanish = "Los datos están cargados, pero no todas sus interacciones pudieron encolarse o procesarse."
+    default_hint = "Start Redis and the workers; the next run enqueues whatever is missing."
+    default_hint_es = "Inicie Redis y los workers; la próxima ejecución encola lo que falte."
+
+
+class WorkersError(QueueError):
+    """The workers could not be stopped or started."""
+
+    spanish = "Los workers no pudieron detenerse o iniciarse."
+    default_hint = "Run the supervisorctl command named by hand; see SERVER_SUPERVISORD_COMMAND_PATH."
+    default_hint_es = "Ejecute a mano el comando supervisorctl nombrado; vea SERVER_SUPERVISORD_COMMAND_PATH."
+
+
+class FrontEndError(UpdaterError):
+    """The page of the front end could not be changed."""
+
+    exit_code = 7
+    spanish = "La página del front end no se pudo cambiar."
+    default_hint = "Check that FRONTEND_DIR exists, holds index.html and may be written by this user."
+    default_hint_es = "Revise que FRONTEND_DIR exista, contenga index.html y que este usuario pueda escribir."
+
+
+class NoticeError(UpdaterError):
+    """The administrators could not be told."""
+
+    exit_code = 10
+    spanish = "No se pudo avisar a los administradores."
+    default_hint = "Check SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASS and NOTIFICATION_EMAILS."
+    default_hint_es = "Revise SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASS y NOTIFICATION_EMAILS."
+
+
+class RunActiveError(UpdaterError):
+    """Another run is active."""
+
+    exit_code = 75
+    spanish = "Hay otra ejecución activa."
+    default_hint = "Wait for it to end; a run that was killed holds nothing."
+    default_hint_es = "Espere a que termine; una ejecución que murió no retiene nada."
+
+
+EXIT_DONE = 0
+EXIT_WARNINGS = 10

@@ -1,0 +1,60 @@
+"""The log on stderr, the last lines of it for mails, and the mask that keeps secrets out of both."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+LOGGER = logging.getLogger("udecdash_updater")
+LAST_LINES = 30
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class SecretMask(logging.Formatter):
+    """Formats records and replaces every known secret in them, tracebacks included, by ***."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__(_FORMAT)
+        known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def mask(self, text: str) -> str:
+        """`text` with every known secret replaced by ***."""
+        return self._pattern.sub("***", text) if self._pattern else text
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one masked text."""
+        return self.mask(super().format(record))
+
+
+class Tail(logging.Handler):
+    """Keeps the last lines of the log in memory, formatted and masked, for the notice of a failure."""
+
+    def __init__(self, lines: int = LAST_LINES) -> None:
+        super().__init__(logging.INFO)
+        self._lines: collections.deque[str] = collections.deque(maxlen=lines)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self._lines.extend(self.format(record).splitlines())
+
+    def text(self) -> str:
+        """The kept lines, oldest first."""
+        return "\n".join(self._lines)
+
+
+def configure(secrets: Iterable[str] = (), *, level: int = logging.INFO) -> tuple[SecretMask, Tail]:
+    """Send our log to stderr and to a Tail, both masked. Returns the mask and the tail. Calling it again replaces both."""
+    mask = SecretMask(secrets)
+    tail = Tail()
+    for handler in list(LOGGER.handlers):
+        LOGGER.removeHandler(handler)
+    for handler in (logging.StreamHandler(sys.stderr), tail):
+        handler.setFormatter(mask)
+        LOGGER.addHandler(handler)
+    LOGGER.setLevel(level)
+    LOGGER.propagate = False
+    return mask, tail
