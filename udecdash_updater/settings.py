@@ -109,9 +109,7 @@ def _extension(name: str) -> str:
 
 
 def _redis(url: SecretStr) -> SecretStr:
-    if url.get_secret_value() != EMBEDDED and not re.match(
-        r"(redis|rediss|unix)://\S+$", url.get_secret_value()
-    ):
+    if url.get_secret_value() != EMBEDDED and not re.match(r"(redis|rediss|unix)://\S+$", url.get_secret_value()):
         raise ValueError("must be redis://host:port/number, rediss://..., unix:///path or embedded")
     return url
 
@@ -195,14 +193,10 @@ class Settings(BaseSettings):
     load_connections: Annotated[int, Field(ge=1, le=32)] = 2
     interactions_timeout: Annotated[int, Field(ge=1)] = 3600
     language: Annotated[Text, Field(pattern="^(es|en)$")] = "es"
-    db_sslmode: Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")] = (
-        "prefer"
-    )
+    db_sslmode: Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")] = "prefer"
     db_sslrootcert: Text = ""
     smtp_tls: Annotated[Text, Field(pattern="^(auto|ssl|starttls|none)$")] = "auto"
-    udecdash_home: Folder = (
-        Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "udecdash-updater"
-    )
+    udecdash_home: Folder = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "udecdash-updater"
 
     @classmethod
     def settings_customise_sources(
@@ -256,6 +250,21 @@ def load(folder: Path | None = None) -> Settings:
     return settings
 
 
+def load_for_worker() -> Settings:
+    """A worker's settings: its environment, then the .env of its current folder; only DB_* must be there.
+
+    Raises SettingsError as `load` does.
+    """
+    try:
+        settings = Settings(_env_file=Path.cwd() / ".env")  # type: ignore[call-arg] # pydantic-settings' own argument
+    except ValidationError as error:
+        raise SettingsError(_told(error)) from None
+    # A worker of the embedded default comes through a private socket, without a password.
+    if problems := [problem for problem in _missing_database(settings) if not problem.startswith("DB_PASSWORD")]:
+        raise SettingsError(problems)
+    return settings
+
+
 def script_folder() -> Path:
     """The folder of the main script, where .env lives; the current folder in an interactive session."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -279,18 +288,18 @@ def _lenient(folder: Path, error: ValidationError) -> Settings:
 
 def missing(settings: Settings) -> list[str]:
     """What is needed and blank, one sentence each. Which settings may be blank is the design's own table."""
-    found: list[str] = []
-    if not settings.embedded_database:
-        given = settings.model_fields_set
-        for name in _DATABASE_FIELDS:
-            if name not in given:
-                found.append(
-                    f"{name.upper()}: is missing or blank (DB_HOST=embedded starts a private server instead)"
-                )
+    found = _missing_database(settings)
     found += _missing_paths(settings)
     if settings.path_concat != os.sep and len(settings.path_concat) > 1:
         found.append("PATH_CONCAT: must be one character, the system's path separator")
     return found
+
+
+def _missing_database(settings: Settings) -> list[str]:
+    if settings.embedded_database:
+        return []
+    wanting = [name for name in _DATABASE_FIELDS if name not in settings.model_fields_set]
+    return [f"{n.upper()}: is missing or blank (DB_HOST=embedded starts a private server instead)" for n in wanting]
 
 
 def _missing_paths(settings: Settings) -> list[str]:
@@ -298,15 +307,9 @@ def _missing_paths(settings: Settings) -> list[str]:
         return []  # the demonstration brings its own dump, command line and folders
     found = []
     if settings.path_data_files is None:
-        found.append(
-            "PATH_DATA_FILES: is missing or blank; it is the dataFiles folder that canvasDataCli fills"
-        )
+        found.append("PATH_DATA_FILES: is missing or blank; it is the dataFiles folder that canvasDataCli fills")
     if settings.enable_download or settings.file_extension != "gz":
-        why = (
-            "needed because ENABLE_DOWNLOAD is on"
-            if settings.enable_download
-            else "needed to find unpacked files"
-        )
+        why = "needed because ENABLE_DOWNLOAD is on" if settings.enable_download else "needed to find unpacked files"
         if settings.path_canvas_config is None:
             found.append(f"PATH_CANVAS_CONFIG: is missing or blank; {why} (the folder of config.js)")
         if not settings.server_canvas_data_cli_command_path and settings.enable_download:

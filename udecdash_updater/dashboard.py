@@ -1,0 +1,69 @@
+"""The dashboard's own tables besides the dump's: requests and what its interactions go to; created where missing."""
+
+from __future__ import annotations
+
+from udecdash_updater import db
+from udecdash_updater.interactions import INTERACTION_TABLES
+from udecdash_updater.logs import LOGGER
+from udecdash_updater.settings import Settings
+
+ATTACHMENTS = "attachment_interactions"
+_INDEXED = ("course_id", "user_id", "item_id", "item_canvas_id", "viewed")
+
+
+def prepare(settings: Settings) -> None:
+    """Create what is missing of requests, the interaction tables and their indexes, as the contract says.
+
+    A found `requests` gets our two indexes; where it holds duplicates, that of time and id is no unique one.
+    Raises DatabaseError when PostgreSQL refuses.
+    """
+    with db.told("creating the dashboard's tables"), db.opened(settings) as connection:
+        with db.transaction(connection) as cursor:
+            cursor.execute(db.statement("create_schema", schema=db.identifier(settings.db_schema)))
+            _create_requests(cursor)
+            for table in INTERACTION_TABLES:
+                _create_interactions(cursor, table)
+            _create_course_tables(cursor)
+        _index_time(connection)
+
+
+def _exists(cursor: db.Cursor, table: str) -> bool:
+    return bool(db.one(cursor, "table_exists", {"table": table})[0])
+
+
+def _create_requests(cursor: db.Cursor) -> None:
+    if not _exists(cursor, "requests"):
+        db.run(cursor, "create_requests")
+        db.run(cursor, "index_requests_id")
+    db.run(cursor, "index_requests_course")
+
+
+def _create_interactions(cursor: db.Cursor, table: str) -> None:
+    if _exists(cursor, table):
+        return
+    downloaded = "downloaded boolean not null default false," if table == ATTACHMENTS else ""
+    name = db.identifier(table)
+    db.run(cursor, "create_interactions", table=name, downloaded=db.raw(downloaded))
+    for column in _INDEXED:
+        index = db.identifier(f"{table}_{column}_index")
+        db.run(cursor, "index_interactions", index=index, table=name, column=db.identifier(column))
+    db.run(cursor, "index_interactions_items", index=db.identifier(f"{table}_items_index"), table=name)
+
+
+def _create_course_tables(cursor: db.Cursor) -> None:
+    if not _exists(cursor, "course_interactions"):
+        db.run(cursor, "create_course_interactions")
+        db.run(cursor, "index_course_interactions")
+    if not _exists(cursor, "unprocessable_interactions"):
+        db.run(cursor, "create_unprocessable")
+    db.run(cursor, "index_unprocessable")
+
+
+def _index_time(connection: db.Connection) -> None:
+    try:
+        with db.transaction(connection) as cursor:
+            db.run(cursor, "index_requests_time")
+    except db.UniqueViolation:
+        LOGGER.warning("requests held some requests twice before us; they are left as they are")
+        with db.transaction(connection) as cursor:
+            db.run(cursor, "index_requests_time_plain")

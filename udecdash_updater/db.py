@@ -1,0 +1,262 @@
+"""PostgreSQL: connections, named statements, COPY, and errors told without the rows they quote.
+
+The only importer of psycopg2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, Protocol
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+import psycopg2.extras
+from psycopg2 import errorcodes, sql
+
+from udecdash_updater.errors import DatabaseError
+from udecdash_updater.settings import Settings
+
+Connection = psycopg2.extensions.connection
+Cursor = psycopg2.extensions.cursor
+Error = psycopg2.Error
+UniqueViolation = psycopg2.errors.UniqueViolation
+# What COPY raises for a row that cannot be loaded: bad values, NULL in a key, values PostgreSQL has no room for.
+BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
+Row = tuple[Any, ...]
+Composable = sql.Composable
+
+_CONNECT_TIMEOUT = 10
+_LOCK_TIMEOUT = "30s"
+# Classes of SQLSTATE whose message quotes values of rows: only the class's name is told.
+_QUOTING = {"22", "23", "21"}
+
+
+class Reader(Protocol):
+    """What COPY reads from: a file's `read(size)`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; empty at the end."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Asked for by psycopg2's signature, never called."""
+
+
+def connect(settings: Settings, *, name: str = "udecdash-updater", patient: bool = False) -> Connection:
+    """A connection to DB_NAME whose unqualified names are those of DB_SCHEMA, in UTF-8 and UTC.
+
+    It commits each statement outside of `transaction`; a `patient` one waits for locks without end.
+
+    Raises DatabaseError when the server cannot be reached or refuses us.
+    """
+    with told(f"connecting to {settings.db_host}:{settings.db_port}/{settings.db_name}"):
+        connection = psycopg2.connect(
+            host=settings.db_host,
+            port=settings.db_port,
+            dbname=settings.db_name,
+            user=settings.db_username,
+            password=settings.db_password.get_secret_value() or None,
+            sslmode=settings.db_sslmode,
+            sslrootcert=settings.db_sslrootcert or None,
+            connect_timeout=_CONNECT_TIMEOUT,
+            application_name=name,
+            client_encoding="UTF8",
+            keepalives_idle=60,
+        )
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                statement("prepare_session"),
+                {"schema": settings.db_schema, "lock_timeout": "0" if patient else _LOCK_TIMEOUT},
+            )
+        return connection
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, name: str = "udecdash-updater", patient: bool = False) -> Iterator[Connection]:
+    """`connect`, closed at the end; what was not committed is rolled back."""
+    connection = connect(settings, name=name, patient=patient)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator[Cursor]:
+    """One transaction: committed at the end, rolled back on an error. `repeatable` fixes its snapshot."""
+    level = psycopg2.extensions.ISOLATION_LEVEL_REPEATABLE_READ if repeatable else None
+    connection.autocommit = False
+    connection.set_session(isolation_level=level or psycopg2.extensions.ISOLATION_LEVEL_READ_COMMITTED)
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    finally:
+        if not connection.closed:
+            connection.autocommit = True
+
+
+@contextlib.contextmanager
+def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
+    """A part of a transaction that may fail without ending it."""
+    mark = sql.Identifier(name)
+    cursor.execute(sql.SQL("savepoint {}").format(mark))
+    try:
+        yield
+    except psycopg2.Error:
+        cursor.execute(sql.SQL("rollback to savepoint {}").format(mark))
+        raise
+    finally:
+        if not cursor.connection.closed and _usable(cursor):
+            cursor.execute(sql.SQL("release savepoint {}").format(mark))
+
+
+def _usable(cursor: Cursor) -> bool:
+    status = cursor.connection.info.transaction_status
+    return status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS
+
+
+@contextlib.contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Turns psycopg2's errors into DatabaseError: what was being done and why it failed, no row values."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise DatabaseError(f"{doing}: {reason(error)}") from None
+
+
+def reason(error: psycopg2.Error) -> str:
+    r"""Why PostgreSQL refused, safe to show: messages of classes that quote rows become the error's name.
+
+    >>> reason(psycopg2.OperationalError("could not connect\nDETAIL: x"))
+    'could not connect'
+    """
+    code = error.pgcode or ""
+    if code[:2] in _QUOTING:
+        name = errorcodes.lookup(code).lower().replace("_", " ")
+        place = error.diag.column_name or error.diag.constraint_name or ""
+        return f"{name} ({code})" + (f" at {place}" if place else "")
+    primary = error.diag.message_primary if error.diag else None
+    lines = (primary or str(error) or type(error).__name__).strip().splitlines()
+    return lines[0] + (f" ({code})" if code else "")
+
+
+def copy_line(error: psycopg2.Error) -> tuple[int, str] | None:
+    """The line (from 1) and column at which a COPY failed, from the error's context, if it tells them."""
+    found = re.search(r"COPY \S+, line (\d+)(?:, column (\S+?))?(?::|$)", error.diag.context or "")
+    return (int(found.group(1)), found.group(2) or "") if found else None
+
+
+def identifier(*names: str) -> sql.Identifier:
+    """A quoted identifier, qualified when two names are given."""
+    return sql.Identifier(*names)
+
+
+def identifiers(names: Sequence[str], *, prefix: str = "") -> Composable:
+    """Quoted identifiers joined by commas, each after `prefix.` where one is given."""
+    return sql.SQL(", ").join(sql.Identifier(*([prefix] if prefix else []), name) for name in names)
+
+
+def definition(name: str, kind: str) -> Composable:
+    """A column's definition: quoted name and a type of our own text."""
+    return sql.SQL("{} {}").format(sql.Identifier(name), raw(kind))
+
+
+def raw(text: str) -> sql.SQL:
+    """Text of ours or of PostgreSQL's own catalog as SQL; never anything that came from a dump."""
+    return sql.SQL(text)
+
+
+def literal(value: str) -> Composable:
+    """A quoted value, for the few statements that take no parameters."""
+    return sql.Literal(value)
+
+
+def comma(parts: Sequence[Composable]) -> Composable:
+    """Parts joined by commas."""
+    return sql.SQL(", ").join(parts)
+
+
+def both(parts: Sequence[Composable]) -> Composable:
+    """Conditions that must all hold; true when there is none."""
+    return sql.SQL(" and ").join(parts) if parts else sql.SQL("true")
+
+
+def all_of(parts: Sequence[Composable]) -> Composable:
+    """Conditions that begin with `and`, one after the other."""
+    return sql.SQL(" ").join(parts)
+
+
+@functools.cache
+def statements() -> Mapping[str, str]:
+    """Every statement of sql/*.sql under its name: `-- name: what it is for`, then the statement."""
+    files = sorted(resources.files("udecdash_updater").joinpath("sql").iterdir(), key=lambda entry: entry.name)
+    text = "\n".join(entry.read_text(encoding="utf-8") for entry in files if entry.name.endswith(".sql"))
+    parts = re.split(r"^-- ([a-z_]+): .*\n", text, flags=re.MULTILINE)[1:]
+    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def statement(name: str, **parts: Composable) -> sql.Composed:
+    """The statement `name` of sql/*.sql with its {places} filled by identifiers or SQL of ours."""
+    return sql.SQL(statements()[name]).format(**parts)
+
+
+def run(cursor: Cursor, name: str, values: Mapping[str, Any] | None = None, **parts: Composable) -> int:
+    """Execute the named statement; the number of rows it touched or returns."""
+    cursor.execute(statement(name, **parts), values)
+    return cursor.rowcount
+
+
+def rows(cursor: Cursor, name: str, values: Mapping[str, Any] | None = None, **parts: Composable) -> list[Row]:
+    """Execute the named statement; all its rows."""
+    run(cursor, name, values, **parts)
+    return cursor.fetchall()
+
+
+def one(cursor: Cursor, name: str, values: Mapping[str, Any] | None = None, **parts: Composable) -> Row:
+    """Execute the named statement, which gives exactly one row."""
+    found = rows(cursor, name, values, **parts)
+    if len(found) != 1:
+        raise DatabaseError(f"{name}: {len(found)} rows instead of one")
+    return found[0]
+
+
+def copy_in(cursor: Cursor, table: Composable, columns: Sequence[str], source: Reader) -> int:
+    """COPY text lines from `source` into `columns` of `table`; the number of rows that arrived."""
+    command = sql.SQL("copy {} ({}) from stdin").format(table, identifiers(columns))
+    cursor.copy_expert(command, source)
+    return cursor.rowcount
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+
+
+def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
+    """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`; the number of rows."""
+    lines = ["\t".join(map(_field, row)) for row in values]
+    if not lines:
+        return 0
+    text = "\n".join(lines).encode() + b"\n"
+    return copy_in(cursor, sql.Identifier(table), columns, io.BytesIO(text))
+
+
+def insert_many(cursor: Cursor, name: str, values: Sequence[Row], **parts: Composable) -> None:
+    """Execute the named `insert ... values %s` statement with many rows at once."""
+    if values:
+        psycopg2.extras.execute_values(cursor, statement(name, **parts), values)
+
+
+def json(value: object) -> psycopg2.extras.Json:
+    """A value for a json column."""
+    return psycopg2.extras.Json(value)

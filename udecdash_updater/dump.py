@@ -1,0 +1,177 @@
+"""What lies on disk: the dump's tables by its schema.json, their files, and what is new since the last load."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from udecdash_updater import rows
+from udecdash_updater.errors import DumpError
+from udecdash_updater.logs import LOGGER
+
+REQUESTS = "requests"
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as schema.json declares it."""
+
+    name: str
+    type: str
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as schema.json declares it, columns in file order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns' names in file order."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class DumpFile:
+    """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them."""
+
+    table: str
+    path: Path
+    size: int
+    columns: tuple[str, ...]
+    header: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A dump on disk: its version, tables by name, and each table's files by name in order."""
+
+    folder: Path
+    version: str
+    tables: Mapping[str, Table]
+    files: Mapping[str, tuple[DumpFile, ...]]
+    strangers: tuple[str, ...] = field(default=())
+
+    def full_tables(self) -> list[Table]:
+        """Every table but requests, which is loaded apart."""
+        return [table for name, table in self.tables.items() if name != REQUESTS]
+
+
+def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -> Dump:
+    """The dump in `folder`: <table>/<name>.gz by its schema.json; with `unpacked`, <table>.<extension> there instead.
+
+    Only ordinary files count; anything else is named in `strangers` and never opened.
+    Raises DumpError when there is no dump or its schema.json cannot be understood.
+    """
+    if not folder.is_dir():
+        raise DumpError(f"PATH_DATA_FILES: {folder} is not a folder.")
+    version, tables = read_schema(folder / "schema.json")
+    strangers: list[str] = []
+    if unpacked is not None:
+        files = _unpacked_files(unpacked, extension, tables)
+    else:
+        files = {name: _archives(folder / name, table, strangers) for name, table in tables.items()}
+    if not any(files.values()):
+        raise DumpError(f"{unpacked or folder} holds no file of any table; a dump was expected there.")
+    return Dump(folder, version, tables, files, tuple(strangers))
+
+
+def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
+    """The version and tables of a schema.json. Raises DumpError when it is missing or not one."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        tables = [_table(entry) for entry in document["schema"].values()]
+    except OSError as error:
+        raise DumpError(
+            f"{path}: {error.strerror}; every dump has a schema.json beside its table folders.",
+            hint="Let canvasDataCli sync once more, or point PATH_DATA_FILES at the folder that it fills.",
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DumpError(f"{path}: is not a schema of Canvas Data ({type(error).__name__}: {error}).") from None
+    return str(document.get("version", "")), {table.name: table for table in tables}
+
+
+def _table(entry: Mapping[str, object]) -> Table:
+    columns = entry["columns"]
+    if not isinstance(columns, list) or not columns:
+        raise ValueError(f"table {entry['tableName']!r} has no columns")
+    return Table(
+        _plain(entry["tableName"]),
+        tuple(Column(_plain(c["name"]), str(c["type"]), int(c["length"]) if "length" in c else None) for c in columns),
+    )
+
+
+def _plain(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a table or column")
+    return name
+
+
+def _archives(folder: Path, table: Table, strangers: list[str]) -> tuple[DumpFile, ...]:
+    if folder.is_symlink() or not folder.is_dir():
+        return ()
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if not entry.is_file(follow_symlinks=False) or not entry.name.endswith(".gz") or "\n" in entry.name:
+                strangers.append(f"{table.name}/{entry.name!r}")
+                continue
+            size = entry.stat(follow_symlinks=False).st_size
+            found.append(DumpFile(table.name, Path(entry.path), size, table.column_names))
+    return tuple(found)
+
+
+def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -> dict[str, tuple[DumpFile, ...]]:
+    if not folder.is_dir():
+        raise DumpError(f"{folder} is not a folder; the files that canvasDataCli unpacked were expected there.")
+    files: dict[str, tuple[DumpFile, ...]] = {}
+    for name, table in tables.items():
+        path = folder / f"{name}.{extension}"
+        if path.is_symlink() or not path.is_file():
+            files[name] = ()
+            continue
+        columns = rows.header(path)
+        if strange := set(columns) - set(table.column_names) or len(set(columns)) != len(columns):
+            raise DumpError(f"{path}, line 1: the header does not name columns of {name}: {strange}.")
+        files[name] = (DumpFile(name, path, path.stat().st_size, columns, header=True),)
+    return files
+
+
+def damaged(files: Iterable[DumpFile], *, threads: int = 2) -> dict[DumpFile, str]:
+    """Read each archive to its trailer; the damaged ones, each with what is wrong. Nothing is kept in memory."""
+    listed = list(files)
+    with ThreadPoolExecutor(threads) as pool:
+        verdicts = pool.map(lambda file: "" if file.header else rows.damage(file.path), listed)
+        return {file: verdict for file, verdict in zip(listed, verdicts, strict=True) if verdict}
+
+
+def set_aside(file: DumpFile, aside: Path) -> Path:
+    """Move a damaged file out of the dump into folder `aside`, so that the next sync fetches it again."""
+    aside.mkdir(mode=0o750, parents=True, exist_ok=True)
+    target = aside / f"{file.table}--{file.name}"
+    file.path.replace(target)
+    LOGGER.warning("%s/%s was damaged and now lies in %s", file.table, file.name, target)
+    return target
+
+
+def new_request_files(dump: Dump, loaded: set[tuple[str, int]], *, compare: bool) -> tuple[DumpFile, ...]:
+    """The request files to load: those not loaded yet under this name and size, or all when not to `compare`.
+
+    `compare` is off with FIRST_DATA_UPDATE. A regrown file has another size, so it comes again.
+    """
+    files = dump.files.get(REQUESTS, ())
+    return tuple(file for file in files if not compare or (file.name, file.size) not in loaded)

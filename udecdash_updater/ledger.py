@@ -1,0 +1,116 @@
+"""The ledger in schema `udecdash`: runs and their stages, the run lock, and its own migrations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from importlib import resources
+
+from udecdash_updater import db
+from udecdash_updater.errors import DatabaseError, RunActiveError
+from udecdash_updater.settings import Settings
+from udecdash_updater.version import VERSION
+
+SCHEMAS = ("udecdash", "udecdash_staging")
+
+
+class Ledger:
+    """One run's own connection: it holds the run lock for as long as the run lives, and records its stages.
+
+    The lock is PostgreSQL's advisory lock of this session, so a killed run's lock is free at once.
+    """
+
+    def __init__(self, connection: db.Connection, run: int, started: datetime) -> None:
+        self._connection = connection
+        self.run = run
+        self.started = started
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._connection.close()
+
+    def _write(self, statement: str, **values: object) -> None:
+        with db.told(f"writing the ledger ({statement})"), self._connection.cursor() as cursor:
+            db.run(cursor, statement, {"run": self.run, **values})
+
+    def begin_stage(self, position: int, name: str) -> None:
+        """Record that stage `name`, number `position` of the night, begins."""
+        self._write("begin_stage", position=position, name=name)
+
+    def end_stage(self, position: int, outcome: str, message: str | None = None) -> None:
+        """Record how a stage ended: 'done', 'failed' or 'warning', and why."""
+        self._write("end_stage", position=position, outcome=outcome, message=message)
+
+    def end_run(self, exit_code: int, error: str | None, warnings: list[str]) -> None:
+        """Record how the run ended."""
+        self._write("end_run", exit_code=exit_code, error=error, warnings=warnings)
+
+    def rows(self, name: str) -> list[db.Row]:
+        """The rows of a named statement about this run."""
+        with db.told(f"reading the ledger ({name})"), self._connection.cursor() as cursor:
+            return db.rows(cursor, name, {"run": self.run})
+
+
+def open_run(settings: Settings) -> Ledger:
+    """Take the run lock, bring the ledger's schema up to date and begin a run.
+
+    Raises RunActiveError naming the holder, DatabaseError when PostgreSQL is away or refuses.
+    """
+    connection = db.connect(settings, name="udecdash-updater ledger")
+    try:
+        with db.told("opening the ledger"), connection.cursor() as cursor:
+            _lock(cursor)
+            migrate(connection)
+            values = {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
+            run, started = db.one(cursor, "begin_run", values)
+            db.run(cursor, "end_abandoned_runs", {"run": run})
+    except BaseException:
+        connection.close()
+        raise
+    return Ledger(connection, run, started)
+
+
+def _lock(cursor: db.Cursor) -> None:
+    if db.one(cursor, "try_run_lock")[0]:
+        return
+    holder = None
+    with contextlib.suppress(db.Error):  # the ledger of the very first run may not be there yet
+        holder = next(iter(db.rows(cursor, "run_lock_holder")), None)
+    if holder is None or holder[1] is None:
+        raise RunActiveError("It holds the lock of this database and has not recorded its name yet.")
+    _, run, host, pid, started = holder
+    raise RunActiveError(f"Run {run}, process {pid} on {host}, since {started:%Y-%m-%d %H:%M:%S} UTC, holds the lock.")
+
+
+def migrate(connection: db.Connection) -> list[int]:
+    """Apply the migrations that this database lacks, each with the record of it in one transaction.
+
+    Returns the numbers applied. Raises DatabaseError when the database is newer than the program.
+    """
+    with db.transaction(connection) as cursor:
+        db.run(cursor, "migration_lock")
+        for schema in SCHEMAS:
+            cursor.execute(db.statement("create_schema", schema=db.identifier(schema)))
+        db.run(cursor, "migrations_table")
+        known = dict(_migrations())
+        applied = {number for (number,) in db.rows(cursor, "applied_migrations")}
+        if newer := applied - known.keys():
+            raise DatabaseError(
+                f"The ledger has migration {max(newer)}, made by a newer version of this program.",
+                hint="Install the version that made it, or a newer one.",
+            )
+        todo = sorted(known.keys() - applied)
+        for number in todo:
+            cursor.execute(known[number][1])
+            db.run(cursor, "record_migration", {"number": number, "name": known[number][0]})
+    return todo
+
+
+def _migrations() -> Iterator[tuple[int, tuple[str, str]]]:
+    for entry in (resources.files("udecdash_updater") / "sql" / "migrations").iterdir():
+        if found := re.match(r"(\d{4})_(\w+)\.sql$", entry.name):
+            yield int(found.group(1)), (found.group(2), entry.read_text(encoding="utf-8"))

@@ -1,0 +1,65 @@
+"""What becomes of a file's lines: counted, each one, and the ones left out remembered without their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from udecdash_updater import db
+from udecdash_updater.dump import DumpFile
+from udecdash_updater.errors import DumpError
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that was left out, and why; never its content. `line` is None where only the file is known."""
+
+    table: str
+    file: str
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """What became of a file's lines: lines = loaded + filtered + repeated + rejected.
+
+    `earliest` is the file's first timestamp, for requests only.
+    """
+
+    file: DumpFile
+    lines: int
+    loaded: int
+    filtered: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    earliest: str | None = None
+
+    def row(self, run: int) -> db.Row:
+        """The ledger's row of it."""
+        counts = (self.lines, self.loaded, self.filtered, self.repeated, self.rejected)
+        return (run, self.file.table, self.file.name, self.file.size, self.earliest, *counts)
+
+
+class Rejects:
+    """The lines of one table that were left out; stops the night early once they are too many."""
+
+    def __init__(self, table: str, limit: int) -> None:
+        self._table = table
+        self._limit = limit
+        self.rejects: list[Reject] = []
+
+    def add(self, file: str, line: int | None, reason: str) -> None:
+        """One more. Raises DumpError above the limit."""
+        self.rejects.append(Reject(self._table, file, line, reason))
+        if len(self.rejects) > self._limit:
+            raise too_many(self.rejects, self._limit)
+
+
+def too_many(rejects: Sequence[Reject], limit: int) -> DumpError:
+    """The error of a dump with more than MAX_REJECTED_ROWS lines that cannot be loaded; names the first ones."""
+    first = "".join(f"\n  - {r.table}: {r.file}, line {r.line}: {r.reason}" for r in rejects[:5])
+    return DumpError(
+        f"More than {limit} lines cannot be loaded; the first are:{first}",
+        hint="Look at these lines; if they may be left out, raise MAX_REJECTED_ROWS.",
+    )

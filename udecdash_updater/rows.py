@@ -1,0 +1,163 @@
+r"""A dump's file -> checked lines for COPY, rejects aside: streaming, whatever the file's size.
+
+Two ways. The fast way hands the file's own bytes to COPY and only guards what COPY would not notice: a line that is
+`\.` alone ends it silently. Everything else ends COPY with an error, and then the careful way goes line by line.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from isal import igzip, isal_zlib
+
+from udecdash_updater.errors import DumpError
+
+BLOCK = 128 * 1024
+Reject = Callable[[int, str], None]
+"""Is told a line's number (from 1) and why it is left out."""
+END_OF_COPY = b"\\."
+_INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # isal types it as an instance
+
+
+class SuspiciousLineError(Exception):
+    """A line that COPY would misread in silence; the careful way must judge it."""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file's plain bytes: decompressed when its name ends in .gz."""
+    if path.suffix == ".gz":
+        return cast("BinaryIO", igzip.open(path, "rb"))  # type: ignore[no-untyped-call] # isal has none
+    return path.open("rb")
+
+
+def damage(path: Path) -> str:
+    """What is wrong with an archive, in a few words; empty when it reads well up to its trailer."""
+    try:
+        if path.stat().st_size == 0:
+            return "the file is empty (0 bytes), not even a gzip header"
+        with open_file(path) as file:
+            while file.read(BLOCK):
+                pass
+    except EOFError:
+        return "the archive is cut short"
+    except igzip.BadGzipFile as error:
+        return f"the archive is damaged ({error})"
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror or error})"
+    except _INFLATE_ERROR as error:
+        return f"the archive is damaged ({error})"
+    return ""
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """The column names in the first line of an unpacked file."""
+    with path.open("rb") as file:
+        line = file.readline(1 << 16)
+    try:
+        return tuple(line.decode("ascii").rstrip("\r\n").split("\t"))
+    except UnicodeDecodeError:
+        raise DumpError(f"{path}, line 1: is not a header of column names.") from None
+
+
+class PlainReader(io.RawIOBase):
+    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError before COPY could end early in silence."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._end = b"\n"  # the last bytes given, to see a `\.` that two blocks share
+        self._newlines = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next block, checked."""
+        block = self._file.read(size)
+        if block:
+            self._check(block)
+            self._newlines += block.count(b"\n")
+            self._end = (self._end + block)[-4:]
+        elif self._end.endswith(b"\n\\."):
+            raise SuspiciousLineError
+        return block
+
+    def _check(self, block: bytes) -> None:
+        seam = self._end + block[:4]
+        if b"\n\\.\n" in seam or b"\n\\.\r" in seam:
+            raise SuspiciousLineError
+        if END_OF_COPY in block and (b"\n\\.\n" in block or b"\n\\.\r" in block):
+            raise SuspiciousLineError
+
+    @property
+    def lines(self) -> int:
+        """Lines given so far; a last one without newline counts."""
+        return self._newlines + (not self._end.endswith(b"\n"))
+
+
+class LineReader(io.RawIOBase):
+    """Lines of our own making as a file for COPY: `read` joins what the iterator yields, whole lines with newline."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At least one line and about `size` bytes at most, empty at the end."""
+        parts, length = [self._rest], len(self._rest)
+        while length < size:
+            line = next(self._lines, None)
+            if line is None:
+                break
+            parts.append(line)
+            length += len(line)
+        joined = b"".join(parts)
+        joined, self._rest = joined[:size], joined[size:]
+        return joined
+
+
+def skip_header(file: BinaryIO) -> BinaryIO:
+    """The file after its first line."""
+    file.readline()
+    return file
+
+
+def fault(line: bytes, columns: int) -> str:
+    r"""Why a line (without its newline) cannot be a row of `columns` fields, or empty. Types are PostgreSQL's to judge.
+
+    >>> fault(b"1\ta", 2), fault(b"1", 2), fault(b"1\t2\t3", 2)
+    ('', '1 columns instead of 2', '3 columns instead of 2')
+    >>> fault(b"\\.", 1), fault(b"a\x00", 1), fault(b"\xff", 1), fault(b"a\rb", 1)
+    ('end-of-copy mark', 'NUL byte', 'not UTF-8', 'carriage return inside the line')
+    """
+    if line == END_OF_COPY:
+        return "end-of-copy mark"
+    if (found := line.count(b"\t") + 1) != columns:
+        return f"{found} columns instead of {columns}"
+    if b"\x00" in line:
+        return "NUL byte"
+    if b"\r" in line:
+        return "carriage return inside the line"
+    return "" if line.isascii() or _utf8(line) else "not UTF-8"
+
+
+def _utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def sound_lines(file: BinaryIO, columns: int, reject: Reject) -> Iterator[tuple[int, bytes]]:
+    """Each sound line with its number (from 1), newline included; `reject` is told number and reason of the others.
+
+    A line may end in CRLF: the CR belongs to the line's end, not to the last field.
+    """
+    for number, raw in enumerate(file, start=1):
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        if reason := fault(line, columns):
+            reject(number, reason)
+        else:
+            yield number, line + b"\n"

@@ -1,0 +1,59 @@
+-- prepare_session: names of DB_SCHEMA, UTC, no endless waits for locks
+select set_config('search_path', quote_ident(%(schema)s), false), set_config('timezone', 'UTC', false),
+    set_config('lock_timeout', %(lock_timeout)s, false), set_config('datestyle', 'ISO', false)
+
+-- migrations_table: where applied migrations are recorded
+create table if not exists udecdash.migrations (
+    number integer primary key, name text not null, applied_at timestamptz not null default clock_timestamp())
+
+-- applied_migrations: the numbers of the migrations that this database has
+select number from udecdash.migrations order by number
+
+-- record_migration: one more applied
+insert into udecdash.migrations (number, name) values (%(number)s, %(name)s)
+
+-- try_run_lock: true when no other session holds the run lock of this database
+select pg_try_advisory_lock(hashtext('udecdash-updater'), hashtext('run'))
+
+-- run_lock_holder: who holds it: its backend and the newest run that has not ended
+select l.pid, r.id, r.host, r.pid, r.started_at
+from pg_locks l
+left join lateral (select * from udecdash.runs where ended_at is null order by id desc limit 1) r on true
+where l.locktype = 'advisory' and l.classid::bigint = (hashtext('udecdash-updater')::bigint & 4294967295)
+  and l.objid::bigint = (hashtext('run')::bigint & 4294967295) and l.granted
+  and l.database = (select oid from pg_database where datname = current_database())
+limit 1
+
+-- migration_lock: wait for any other session that migrates
+select pg_advisory_xact_lock(hashtext('udecdash-updater'), hashtext('migrate'))
+
+-- begin_run: a new run
+insert into udecdash.runs (host, pid, version) values (%(host)s, %(pid)s, %(version)s) returning id, started_at
+
+-- end_abandoned_runs: runs of processes that were killed; holding the lock proves that none of them lives
+update udecdash.runs set ended_at = clock_timestamp(), exit_code = 1, error = 'killed'
+where ended_at is null and id <> %(run)s
+
+-- end_run: how it ended
+update udecdash.runs set ended_at = clock_timestamp(), exit_code = %(exit_code)s, error = %(error)s,
+    warnings = %(warnings)s where id = %(run)s
+
+-- begin_stage: a stage begins
+insert into udecdash.stages (run_id, position, name) values (%(run)s, %(position)s, %(name)s)
+
+-- end_stage: a stage ended
+update udecdash.stages set ended_at = clock_timestamp(), outcome = %(outcome)s, message = %(message)s
+where run_id = %(run)s and position = %(position)s
+
+-- record_files: what became of each line of each file
+insert into udecdash.files (run_id, table_name, file_name, size, earliest, lines, loaded, filtered, repeated, rejected)
+values %s
+
+-- record_rejects: lines left out, without their content
+insert into udecdash.rejects (run_id, table_name, file_name, line, reason) values %s
+
+-- record_table_loads: what the publish changed
+insert into udecdash.table_loads (run_id, table_name, rows, new, changed, gone) values %s
+
+-- create_schema: a schema of ours
+create schema if not exists {schema}

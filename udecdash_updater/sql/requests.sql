@@ -1,0 +1,67 @@
+-- loaded_request_files: request files loaded as they are, by name and size
+select distinct file_name, size from udecdash.files where table_name = 'requests'
+
+-- lock_requests: local_id grows in load order only while nobody else inserts
+lock table requests in share row exclusive mode
+
+-- requests_top: the newest local_id
+select coalesce(max(local_id), 0) from requests
+
+-- staged_request_span: the time range that the staged requests cover
+select min(timestamp), max(timestamp) from udecdash_staging.requests
+
+-- delete_repeated_requests: the same id twice in this load: the first in load order stays
+with many as (select id from udecdash_staging.requests group by id having count(*) > 1),
+ranked as (
+    select s.file, s.line, row_number() over (partition by s.id order by f.rank, s.line) as copy
+    from udecdash_staging.requests s join many using (id) join udecdash_staging.request_files f using (file)),
+gone as (delete from udecdash_staging.requests s using ranked r
+    where s.file = r.file and s.line = r.line and r.copy > 1 returning s.file)
+select file, count(*) from gone group by file
+
+-- delete_known_requests: ids that are in requests already, looked for only in the files' own time range
+with gone as (delete from udecdash_staging.requests s using requests r
+    where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file, s.line)
+select file, count(distinct line) from gone group by file
+
+-- insert_requests: what is left, in load order
+insert into requests (id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id,
+    url, user_agent)
+select s.id, s.timestamp, s.user_id, s.course_id, s.quiz_id, s.discussion_id, s.conversation_id, s.assignment_id,
+    s.url, s.user_agent
+from udecdash_staging.requests s join udecdash_staging.request_files f using (file)
+order by f.rank, s.line
+
+-- note_requested_courses: the newest request of each course that got some
+insert into udecdash.course_requests (course_id, newest)
+select course_id, max(local_id) from requests where local_id > %(before)s and course_id is not null group by course_id
+on conflict (course_id) do update set newest = greatest(course_requests.newest, excluded.newest)
+
+-- any_course_noted: whether the ledger knows any course yet
+select exists (select from udecdash.course_requests)
+
+-- note_unresolved_courses: unresolved requests that another program recorded before us
+insert into udecdash.courses (course_id, unresolved)
+select course_id, count(*) from unprocessable_interactions group by course_id
+on conflict do nothing
+
+-- create_request_staging: what the streams fill, one child each
+create unlogged table udecdash_staging.requests (
+    file integer not null, line bigint not null, id varchar(36) not null, timestamp timestamp(3) not null,
+    user_id bigint, course_id bigint, quiz_id bigint, discussion_id bigint, conversation_id bigint,
+    assignment_id bigint, url text, user_agent text) with (autovacuum_enabled = off)
+
+-- create_request_files: the files' place in load order
+create unlogged table udecdash_staging.request_files (file integer primary key, rank integer not null)
+
+-- rank_request_files: rule R14
+insert into udecdash_staging.request_files (file, rank) values %s
+
+-- create_request_stream: one stream's part of the staging
+create unlogged table {table} () inherits (udecdash_staging.requests) with (autovacuum_enabled = off)
+
+-- drop_request_staging: emptied after each run, and before the next where a run was killed
+drop table if exists udecdash_staging.requests cascade
+
+-- drop_request_files: as above
+drop table if exists udecdash_staging.request_files

@@ -1,0 +1,117 @@
+"""The full tables: staged side by side, then published by one transaction that makes them what the dump says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from udecdash_updater import db
+from udecdash_updater.canvas import key_of
+from udecdash_updater.dump import Dump, DumpFile, Table
+from udecdash_updater.errors import DatabaseError, DumpError
+from udecdash_updater.settings import Settings
+from udecdash_updater.staging import STAGING, Staged, stage
+
+_SMALL = 50  # fewer vanished rows than this are a university's ordinary day, whatever their share
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the publish did to a table."""
+
+    table: str
+    rows: int
+    new: int
+    changed: int
+    gone: int
+
+
+def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
+    """COPY every full table's files into staging, LOAD_CONNECTIONS tables at a time, the largest first.
+
+    Raises DumpError when more than MAX_REJECTED_ROWS lines were left out, DatabaseError when PostgreSQL fails.
+    """
+    tables = sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name]))
+    with ThreadPoolExecutor(settings.load_connections) as pool:
+        return list(pool.map(lambda table: _stage_alone(settings, table, dump.files[table.name]), tables))
+
+
+def _stage_alone(settings: Settings, table: Table, files: Sequence[DumpFile]) -> Staged:
+    with db.told(f"staging {table.name}"), db.opened(settings) as connection, db.transaction(connection) as cursor:
+        return stage(cursor, table, files, settings)
+
+
+def publish(cursor: db.Cursor, staged: Sequence[Staged], settings: Settings) -> list[Published]:
+    """Make each table what its staging says: vanished rows deleted, new and changed written, the others untouched.
+
+    Raises DumpError when a table shrank by more than MAX_SHRINK_PERCENT; nothing is changed then.
+    """
+    published, shrunk = [], []
+    for one in sorted(staged, key=lambda s: s.table.name):
+        target = db.identifier(one.table.name)
+        had = db.one(cursor, "count_rows", table=target)[0]
+        if had - one.loaded > max(_SMALL, had * settings.max_shrink_percent // 100):
+            shrunk.append(f"\n  - {one.table.name}: {had} rows before, {one.loaded} in this dump")
+        if not shrunk:
+            published.append(_publish_table(cursor, one, had))
+    if shrunk:
+        raise DumpError(
+            f"Tables shrank by more than {settings.max_shrink_percent} %:{''.join(shrunk)}",
+            hint="If the dump is right, run once with MAX_SHRINK_PERCENT=100.",
+        )
+    return published
+
+
+def _publish_table(cursor: db.Cursor, staged: Staged, had: int) -> Published:
+    name = staged.table.name
+    with db.told(f"publishing {name}"):
+        if not had:
+            new, changed, gone = _run(cursor, "first_insert", staged), 0, 0
+        elif not key_of(staged.table):
+            gone, new, changed = _run(cursor, "multiset_delete", staged), _run(cursor, "multiset_insert", staged), 0
+        else:
+            new, changed, gone = _merge(cursor, staged)
+        has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
+    if has != staged.loaded or had + new - gone != has:
+        raise DatabaseError(
+            f"{name} holds {has} rows after the publish and {staged.loaded} were staged; nothing was published.",
+            hint="A trigger, rule or row policy on the table changes what is written; look at its definition.",
+        )
+    return Published(name, has, new, changed, gone)
+
+
+def _merge(cursor: db.Cursor, staged: Staged) -> tuple[int, int, int]:
+    moved = db.one(cursor, "merge_moved", None, **_parts(staged, "merge_moved"))[0] if staged.uniques else 0
+    gone = _run(cursor, "merge_delete", staged) - moved
+    changed = _run(cursor, "merge_update", staged) + moved
+    new = _run(cursor, "merge_insert", staged) - moved
+    return new, changed, gone
+
+
+def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
+    return db.run(cursor, name, None, **_parts(staged, name))
+
+
+def _parts(staged: Staged, name: str) -> dict[str, db.Composable]:
+    names, key = staged.table.column_names, key_of(staged.table)
+    unique = sorted({column for columns in staged.uniques for column in columns if column in names})
+    everything = {
+        "target": db.identifier(staged.table.name),
+        "staging": db.identifier(STAGING, staged.table.name),
+        "columns": db.identifiers(names),
+        "target_columns": db.identifiers(names, prefix="t"),
+        "staged_columns": db.identifiers(names, prefix="s"),
+        "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in names]),
+        "same_key": db.both([db.statement("equal", column=db.identifier(n)) for n in key]),
+        "same_unique": db.all_of([db.statement("and_same", column=db.identifier(n)) for n in unique]),
+    }
+    return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
+
+
+def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
+    """Write into the ledger, in the publish's own transaction, what became of each line and table."""
+    db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
+    rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
+    db.insert_many(cursor, "record_rejects", rejects)
+    db.insert_many(cursor, "record_table_loads", [(run, p.table, p.rows, p.new, p.changed, p.gone) for p in published])
