@@ -1,0 +1,1 @@
+"""A made-up university: dumps in the real format, and what must come out of each of them."""
