@@ -1,0 +1,164 @@
+"""The worker: rq's own, made safe. `python -m udecdash_updater.worker` listens to all our queues.
+
+Its job dies with it (no second copy beside a retry), it reads JSON only, runs our functions only, and leaves no
+row of the database in Redis. `rq worker --worker-class udecdash_updater.worker.Worker ...` gives the same worker.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import redis
+import stamina
+from rq.job import Job as RqJob
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseTimeoutException
+from rq.worker import DequeueStrategy
+from rq.worker import Worker as RqWorker
+
+from udecdash_updater import jobs
+from udecdash_updater.errors import QueueError, UpdaterError
+from udecdash_updater.guard import die_with_parent
+from udecdash_updater.queues import queue_names
+from udecdash_updater.settings import Settings, load_for_worker
+
+# Whoever may write to Redis may name any importable function in a job: these are run, nothing is imported by name.
+ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {"udecdash_updater.jobs.process_courses": jobs.process_courses}
+_PACKAGE = str(Path(__file__).resolve().parent)
+_REDIS_SECONDS = 60
+# A killed worker's job counts as lost after these and rq's own 60 s, then it is tried again.
+_MONITORING_SECONDS = 15
+_MAINTENANCE_SECONDS = 60
+
+
+class RefusedJobError(UpdaterError):
+    """The job names a function that is none of ours."""
+
+    spanish = "El trabajo nombra una función que no es nuestra."
+    default_hint = "Find out who may write to Redis; REDIS_URL must be private to the updater and its workers."
+    default_hint_es = "Averigüe quién puede escribir en Redis; REDIS_URL debe ser privado del actualizador."
+
+
+class FailedJobError(Exception):
+    """What Redis keeps of a job's error: its kind, its first line if it is safe, and where it was raised."""
+
+
+class _OnlySafeErrors:
+    """Turns whatever the block raises into a FailedJobError without data.
+
+    PostgreSQL's messages carry values of rows; rq would keep message and traceback in Redis and in the log.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and isinstance(error, Exception):
+            raise FailedJobError(told(error, trace)) from None
+
+
+def told(error: BaseException, trace: TracebackType | None) -> str:
+    """One line on `error` that holds no row's values: kind, SQLSTATE, our own messages' first line, the place."""
+    parts = [type(error).__name__]
+    if isinstance(error, UpdaterError | BaseTimeoutException):
+        parts += str(error).splitlines()[:1]
+    if isinstance(state := getattr(error, "pgcode", None), str):
+        parts.append(f"SQLSTATE {state}")
+    ours = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(_PACKAGE)]
+    place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    return ": ".join(parts) + place
+
+
+class Job(RqJob):
+    """A job that is JSON, names one of ALLOWED_FUNCTIONS and has no callbacks."""
+
+    # rq imports a callback by the name that stands in Redis, as it does the function: we use none.
+    success_callback = failure_callback = stopped_callback = None
+
+    def __init__(self, id: str | None = None, connection: redis.Redis | None = None, serializer: Any = None) -> None:  # noqa: ANN401 - rq's signature
+        super().__init__(id, connection, JSONSerializer)
+
+    @property
+    def func(self) -> Any:  # noqa: ANN401 - rq's signature
+        """The job's function; raises RefusedJobError for one that is none of ours."""
+        found = ALLOWED_FUNCTIONS.get(self.func_name or "")
+        if found is None or self.instance is not None:
+            raise RefusedJobError(f"Job {self.id} was not run.")
+        return found
+
+    def perform(self) -> Any:  # noqa: ANN401 - rq's signature
+        """Run the job; whatever it raises becomes a FailedJobError."""
+        with _OnlySafeErrors():
+            return super().perform()
+
+    def send_webhooks(self, *_: object, **__: object) -> None:
+        """Nothing: an address that stands in Redis is not to be called."""
+
+
+class Worker(RqWorker):
+    """An rq worker that reads our kind of job only, and whose work horse dies with it."""
+
+    job_class = Job
+
+    def __init__(self, queues: str | Queue | Sequence[str | Queue], *args: Any, **options: Any) -> None:  # noqa: ANN401 - rq's signature
+        given = [queues] if isinstance(queues, str | Queue) else list(queues)
+        options["connection"] = options.get("connection") or next(q.connection for q in given if isinstance(q, Queue))
+        names = [queue if isinstance(queue, str) else queue.name for queue in given]
+        # Whatever the command line asked for: the queues are made anew with our class of job and JSON.
+        super().__init__(names, *args, **options | {"job_class": Job, "serializer": "json"})
+
+    def main_work_horse(self, job: RqJob, queue: Queue) -> NoReturn:
+        """Run one job in the forked process; it ends when the worker is killed, so that no second copy runs on."""
+        die_with_parent(signal.SIGKILL)
+        if os.getppid() != self.pid:
+            os._exit(1)  # the worker was killed before the kernel was asked
+        super().main_work_horse(job, queue)
+        raise AssertionError("rq's work horse never returns")
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A connection to REDIS_URL; waits a while for a server that is only starting. Raises QueueError."""
+    if settings.embedded_redis:
+        raise QueueError("REDIS_URL=embedded brings its own workers; they are not started by hand.")
+    connection = redis.Redis.from_url(settings.redis_url.get_secret_value())
+    waited = (redis.ConnectionError, redis.BusyLoadingError)
+    try:
+        for attempt in stamina.retry_context(on=waited, attempts=None, timeout=_REDIS_SECONDS):
+            with attempt:
+                connection.ping()
+    except redis.RedisError as error:
+        raise QueueError(f"Redis does not answer ({type(error).__name__}).") from None
+    return connection
+
+
+def main() -> int:
+    """Work until a signal asks to stop: TERM lets the job end, a second one ends it too. Returns the exit code."""
+    try:
+        settings = load_for_worker()
+        connection = connect(settings)
+    except UpdaterError as error:
+        sys.stderr.write(f"{error}\n{error.hint('en')}\n{error.sentence('es')} {error.hint('es')}\n")
+        return error.exit_code
+    worker = Worker(
+        queue_names(settings),
+        connection=connection,
+        job_monitoring_interval=_MONITORING_SECONDS,
+        maintenance_interval=_MAINTENANCE_SECONDS,
+        log_job_description=False,
+    )
+    worker.work(dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
