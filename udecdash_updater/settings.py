@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -192,6 +193,7 @@ class Settings(BaseSettings):
     queue_limits: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_limits)] = _QUEUE_LIMITS
     load_connections: Annotated[int, Field(ge=1, le=32)] = 2
     interactions_timeout: Annotated[int, Field(ge=1)] = 3600
+    notify_on: Annotated[Text, Field(pattern="^(failure|warning|always)$")] = "failure"
     language: Annotated[Text, Field(pattern="^(es|en)$")] = "es"
     db_sslmode: Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")] = "prefer"
     db_sslrootcert: Text = ""
@@ -248,6 +250,18 @@ def load(folder: Path | None = None) -> Settings:
     if problems := missing(settings):
         raise SettingsError(problems)
     return settings
+
+
+def demonstrate_when_empty(folder: Path | None = None) -> bool:
+    """Choose the embedded default when nothing at all is filled in: no seed name, no REDIS_URL, here or in .env.
+
+    Returns whether it did. One filled-in name is enough to mean a real site, which must then be complete.
+    """
+    given = {**dotenv_values((folder or script_folder()) / ".env"), **os.environ}
+    if any((given.get(name) or "").strip() for name in (*SEED_NAMES, "REDIS_URL")):
+        return False
+    os.environ.update(DB_HOST=EMBEDDED, REDIS_URL=EMBEDDED)
+    return True
 
 
 def load_for_worker() -> Settings:

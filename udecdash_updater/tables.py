@@ -10,6 +10,7 @@ from udecdash_updater import db
 from udecdash_updater.canvas import key_of
 from udecdash_updater.dump import Dump, DumpFile, Table
 from udecdash_updater.errors import DatabaseError, DumpError
+from udecdash_updater.rejects import too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, stage
 
@@ -25,6 +26,25 @@ class Published:
     new: int
     changed: int
     gone: int
+
+
+def load(settings: Settings, dump: Dump, run: int) -> list[Published]:
+    """Stage every full table's files and publish them all in one transaction, the ledger's record in it.
+
+    Raises DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
+    """
+    staged = stage_all(settings, dump)
+    rejects = [reject for one in staged for reject in one.rejects]
+    if len(rejects) > settings.max_rejected_rows:
+        raise too_many(rejects, settings.max_rejected_rows)
+    with db.told("publishing the tables"), db.opened(settings) as connection:
+        with db.transaction(connection) as cursor:
+            published = publish(cursor, staged, settings)
+            record(cursor, run, staged, published)
+        with db.transaction(connection) as cursor:
+            for one in staged:
+                cursor.execute(db.statement("drop_staging", table=db.identifier(STAGING, one.table.name)))
+    return published
 
 
 def stage_all(settings: Settings, dump: Dump) -> list[Staged]:

@@ -15,3 +15,7 @@ from udecdash.courses where processed_run = %(run)s
 
 -- rejected_lines: how many lines this run left out
 select count(*) from udecdash.rejects where run_id = %(run)s
+
+-- rows_about: PostgreSQL's own estimate of a large table's rows, or null where counting is cheap
+select case when reltuples > 1000000 then reltuples::bigint end
+from pg_class where oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))

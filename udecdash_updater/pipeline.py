@@ -1,0 +1,196 @@
+"""The night: every stage in order, told to ledger and administrators, the site and the workers always put back."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from udecdash_updater import logs, notifier, report, settings
+from udecdash_updater.errors import (
+    EXIT_DONE,
+    EXIT_WARNINGS,
+    NoticeError,
+    RunActiveError,
+    SettingsError,
+    UpdaterError,
+)
+from udecdash_updater.logs import LOGGER, SecretMask, Tail
+from udecdash_updater.report import Summary
+from udecdash_updater.settings import Settings
+from udecdash_updater.stages import STAGES, Night, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: its exit code (design.md's table), its number, what went wrong, and its summary."""
+
+    exit_code: int
+    run: int | None = None
+    error: UpdaterError | None = None
+    stage: str | None = None
+    warnings: tuple[str, ...] = ()
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A stage that failed, and why."""
+
+    stage: str
+    error: UpdaterError
+
+
+class DataUpdater:
+    """What a main script runs: `DataUpdater().launch()` is one night.
+
+    Settings come from the environment and from .env in `folder` (default: beside the main script).
+    """
+
+    def __init__(self, *, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def launch(self) -> RunResult:
+        """Run one night. Returns its result and never raises; `.exit_code` is what the script exits with."""
+        mask, tail = logs.configure()
+        try:
+            found = settings.load(self._folder)
+        except SettingsError as error:
+            LOGGER.error("%s\n%s\n%s %s", error, error.hint(), error.sentence("es"), error.hint("es"))
+            return RunResult(error.exit_code, error=error, stage="check")
+        mask, tail = logs.configure(found.secrets())
+        return run(found, mask, tail)
+
+
+def run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
+    """One night with these settings. `mask` hides secrets, `tail` holds the last log lines for the notice."""
+    with _interruptible():
+        return _run(found, mask, tail)
+
+
+def _run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
+    failures: list[Failure] = []
+    with contextlib.ExitStack() as resources:
+        night = Night(found, resources, waits=found.embedded_redis)
+        for position, stage in enumerate(STAGES):
+            if _skipped(stage, failures):
+                continue
+            if failure := _run_stage(night, position, stage):
+                failures.append(failure)
+                if isinstance(failure.error, RunActiveError):
+                    return RunResult(failure.error.exit_code, error=failure.error, stage=stage.name)
+        _tell(night, failures, mask, tail)
+        result = _result(night, failures)
+        _close(night, result)
+    if result.summary and (night.demo or sys.stdout.isatty()):
+        report.show(result.summary, sys.stdout)
+    return result
+
+
+def _skipped(stage: Stage, failures: list[Failure]) -> bool:
+    return bool(failures) and not stage.restores
+
+
+def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
+    """Run one stage. The one place where every error ends: it is told, and the night decides what still runs."""
+    LOGGER.info("%s ...", stage.name)
+    warnings = len(night.warnings)
+    _note(night, "begin_stage", position, stage.name)
+    try:
+        stage.work(night)
+    except Exception as error:  # noqa: BLE001 - the one broad except: whatever happened, site and workers are put back
+        known = error if isinstance(error, UpdaterError) else _unforeseen(error)
+        LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint())
+        _note(night, "end_stage", position, "failed", str(known))
+        return Failure(stage.name, known)
+    if position == 0:  # the ledger opens in the first stage
+        _note(night, "begin_stage", position, stage.name)
+    _note(night, "end_stage", position, "warning" if len(night.warnings) > warnings else "done")
+    return None
+
+
+def _unforeseen(error: Exception) -> UpdaterError:
+    LOGGER.debug("unforeseen", exc_info=error)
+    return UpdaterError(f"{type(error).__name__}: {error}")
+
+
+def _note(night: Night, what: str, *values: object) -> None:
+    if night.ledger is None:
+        return
+    try:
+        getattr(night.ledger, what)(*values)
+    except UpdaterError as error:  # PostgreSQL went away: the stage itself will say so
+        LOGGER.warning("the ledger could not be written: %s", error)
+
+
+def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -> None:
+    """Send the night's one notice. A notice never fails the night: what cannot be sent is a warning."""
+    if not notifier.configured(night.settings) or not _wanted(night, failures):
+        return
+    try:
+        notifier.send(night.settings, _notice(night, failures, tail), mask)
+    except NoticeError as error:
+        night.warn(str(error))
+
+
+def _wanted(night: Night, failures: list[Failure]) -> bool:
+    told = {"failure": bool(failures), "warning": bool(failures or night.warnings), "always": True}
+    return told[night.settings.notify_on]
+
+
+def _notice(night: Night, failures: list[Failure], tail: Tail) -> notifier.Notice:
+    raise NotImplementedError
+
+
+def _result(night: Night, failures: list[Failure]) -> RunResult:
+    first = failures[0] if failures else None
+    code = first.error.exit_code if first else EXIT_WARNINGS if night.warnings else EXIT_DONE
+    number = night.ledger.run if night.ledger else None
+    return RunResult(
+        code,
+        number,
+        first.error if first else None,
+        first.stage if first else None,
+        tuple(night.warnings),
+        night.summary,
+    )
+
+
+def _close(night: Night, result: RunResult) -> None:
+    night.put_back()
+    _note(night, "end_run", result.exit_code, str(result.error) if result.error else None, list(result.warnings))
+    LOGGER.info("the run ended with exit code %d", result.exit_code)
+
+
+class _Interrupted(UpdaterError):
+    """The run was told to stop."""
+
+    spanish = "Se pidió detener la ejecución."
+    default_hint = "Run it again; nothing is half done."
+    default_hint_es = "Ejecútela de nuevo; nada quedó a medias."
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """TERM and INT end the stage that runs as an error does, so that site and workers are put back."""
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise _Interrupted(f"Signal {signal.Signals(number).name}.")
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
