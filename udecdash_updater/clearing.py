@@ -1,0 +1,151 @@
+"""The clear stage: table folders moved aside before a download, deleted after it, or put back as they were.
+
+Aside is a hidden sibling of the data folder: the same file system, and out of reach of `sync`, which deletes what
+it does not know. Each step is one rename, so that a run killed anywhere leaves every folder in one of two places.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from udecdash_updater.errors import DownloadError
+from udecdash_updater.logs import LOGGER
+from udecdash_updater.settings import Settings
+
+KEPT = "requests"
+_ASIDE = ".udecdash-cleared-"
+_DOOMED = ".udecdash-deleted-"
+_REPLACED = ".replaced"
+_SCHEMA = "schema.json"
+_TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """Table folders that wait aside."""
+
+    folder: Path
+    data_files: Path
+    tables: tuple[str, ...]
+
+
+def clear(settings: Settings) -> Cleared | None:
+    """Move every table folder but `requests` aside, with a copy of schema.json; None when there is nothing to do.
+
+    With ENABLE_DOWNLOAD off nothing is moved and a warning is logged. Only real folders of a dump's look are moved,
+    symbolic links never. Raises DownloadError when they cannot be moved; then all are back in their place.
+    """
+    if not settings.clear_directories_before_download:
+        return None
+    if not settings.enable_download:
+        LOGGER.warning("CLEAR_DIRECTORIES_BEFORE_DOWNLOAD is ignored: with ENABLE_DOWNLOAD off nothing would come back")
+        return None
+    recover(settings)
+    data_files = _data_files(settings)
+    tables = _table_folders(data_files)
+    if not tables:
+        return None
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=_prefix(_ASIDE, data_files), dir=data_files.parent))
+        cleared = Cleared(aside, data_files, tuple(tables))
+        return cleared if _move_aside(cleared) else None
+    except OSError as error:
+        recover(settings)
+        where = f"{data_files} cannot be cleared: {error.strerror} ({error.filename})."
+        raise DownloadError(
+            where, hint="CLEAR_DIRECTORIES_BEFORE_DOWNLOAD needs to write there and beside it."
+        ) from error
+
+
+def put_back(cleared: Cleared) -> None:
+    """Undo `clear`: the folders moved aside replace whatever a download made of them. May be repeated."""
+    if not cleared.folder.is_dir():
+        return
+    replaced = cleared.folder / _REPLACED
+    replaced.mkdir(exist_ok=True)
+    for table in _table_folders(cleared.folder):
+        target = cleared.data_files / table
+        if os.path.lexists(target):
+            target.rename(_unused(replaced / table))
+        (cleared.folder / table).rename(target)
+    if (cleared.folder / _SCHEMA).exists():
+        (cleared.folder / _SCHEMA).replace(cleared.data_files / _SCHEMA)
+    delete(cleared)
+
+
+def delete(cleared: Cleared) -> None:
+    """Delete what was moved aside, once the new dump is verified. A half-deleted folder is never put back."""
+    if cleared.folder.is_dir():
+        doomed = cleared.folder.with_name(cleared.folder.name.replace(_ASIDE, _DOOMED, 1))
+        cleared.folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def recover(settings: Settings) -> int:
+    """Put back what a killed run left aside, and finish its deletions. Returns how many folders were put back."""
+    data_files = _data_files(settings)
+    for doomed in sorted(data_files.parent.glob(_prefix(_DOOMED, data_files) + "*")):
+        shutil.rmtree(doomed)
+    found = 0
+    for aside in sorted(data_files.parent.glob(_prefix(_ASIDE, data_files) + "*")):
+        tables = tuple(_table_folders(aside))
+        LOGGER.warning("a killed run left %d table folders in %s: they are put back", len(tables), aside)
+        data_files.mkdir(exist_ok=True)
+        put_back(Cleared(aside, data_files, tables))
+        found += len(tables)
+    return found
+
+
+def _data_files(settings: Settings) -> Path:
+    if settings.path_data_files is None:
+        raise DownloadError("PATH_DATA_FILES is missing.")
+    return settings.path_data_files.resolve()
+
+
+def _prefix(kind: str, data_files: Path) -> str:
+    return f"{kind}{data_files.name}-"
+
+
+def _table_folders(folder: Path) -> list[str]:
+    """The names of the folders in `folder` that look like a dump's tables: nothing in them but .gz files and .tmp."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != KEPT]
+    return sorted(name for name in names if _TABLE.fullmatch(name) and _only_archives(folder / name))
+
+
+def _only_archives(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return all(entry.is_file(follow_symlinks=False) and entry.name.endswith((".gz", ".tmp")) for entry in entries)
+
+
+def _move_aside(cleared: Cleared) -> bool:
+    """Whether the folders were moved; not where the data folder is a file system of its own, without a sibling."""
+    if (cleared.data_files / _SCHEMA).is_file():
+        part = cleared.folder / ".part"
+        shutil.copy2(cleared.data_files / _SCHEMA, part)
+        part.rename(cleared.folder / _SCHEMA)
+    for table in cleared.tables:
+        try:
+            (cleared.data_files / table).rename(cleared.folder / table)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            LOGGER.warning("%s is a file system of its own: it is not cleared", cleared.data_files)
+            put_back(cleared)
+            return False
+    LOGGER.info("%d table folders wait in %s until the new dump is verified", len(cleared.tables), cleared.folder)
+    return True
+
+
+def _unused(path: Path) -> Path:
+    while os.path.lexists(path):
+        path = path.with_name(path.name + "+")
+    return path
