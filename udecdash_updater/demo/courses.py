@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
+from udecdash_updater.demo.registry import Registry
 from udecdash_updater.demo.texts import pick, words
 from udecdash_updater.demo.things import NEVER, Course, Item, Page, Thing
-
-if TYPE_CHECKING:
-    from udecdash_updater.demo.world import World
 
 TWICE = "repetida"
 LONG_SLUG = "muy-larga-" * 23
@@ -28,7 +25,7 @@ CONTENT = {
 STATES = ("active", "active", "active", "unpublished")
 
 
-def found(world: World, rng: Random, *, made: int, born: int, rank: int) -> Course:
+def found(world: Registry, rng: Random, *, made: int, born: int, rank: int) -> Course:
     """A new course with all that belongs to it; `rank` decides how busy it is."""
     number, ident, slot = world.numbers.take("course_dim")
     name = f'{words(rng, 3).title()} — Sección {slot} "ñ"'
@@ -51,13 +48,13 @@ def found(world: World, rng: Random, *, made: int, born: int, rank: int) -> Cour
     return course
 
 
-def _belonging(world: World, course: Course, table: str, made: int, born: int, **own: str | None) -> Thing:
+def _belonging(world: Registry, course: Course, table: str, made: int, born: int, **own: str | None) -> Thing:
     thing = world.add(table, made=made, born=born, **own)
     thing.course = course
     return thing
 
 
-def _enroll_all(world: World, rng: Random, course: Course, born: int) -> None:
+def _enroll_all(world: Registry, rng: Random, course: Course, born: int) -> None:
     size = world.size
     average = min(size.students, size.students * 5 / max(1, size.courses))
     wanted = max(4, int(average * (0.3 + 1.4 * rng.random())))
@@ -72,7 +69,7 @@ def _enroll_all(world: World, rng: Random, course: Course, born: int) -> None:
         enroll(world, rng, course, teacher, born, role)
 
 
-def enroll(world: World, rng: Random, course: Course, user: Thing, era: int, role: str) -> None:
+def enroll(world: Registry, rng: Random, course: Course, user: Thing, era: int, role: str) -> None:
     """The user joins the course in that role (dumped from the night `era` on)."""
     section = course.sections[int(rng.random() * len(course.sections))]
     state = "active" if rng.random() < 0.8 else pick(rng, ("completed", "invited", "deleted", "inactive"))
@@ -83,7 +80,7 @@ def enroll(world: World, rng: Random, course: Course, user: Thing, era: int, rol
     course.members.append(user)
 
 
-def _fill(world: World, rng: Random, course: Course, made: int, born: int) -> None:
+def _fill(world: Registry, rng: Random, course: Course, made: int, born: int) -> None:
     for position in range(3 + int(rng.random() * 3)):
         place = str(position + 1)
         course.modules.append(_belonging(world, course, "module_dim", made, born, position=place))
@@ -101,7 +98,7 @@ def _fill(world: World, rng: Random, course: Course, made: int, born: int) -> No
     _more_items(world, rng, course, made, born)
 
 
-def _more_items(world: World, rng: Random, course: Course, made: int, born: int) -> None:
+def _more_items(world: Registry, rng: Random, course: Course, made: int, born: int) -> None:
     """Items without a resource, a page with two items, and an item that was deleted long ago."""
     for content in ("ExternalUrl", "ExternalUrl", "ContextExternalTool", "ContextModuleSubHeader"):
         add_item(world, rng, course, None, made, born, content=content)
@@ -115,7 +112,9 @@ def _more_items(world: World, rng: Random, course: Course, made: int, born: int)
         item.deleted_from = 1
 
 
-def add_page(world: World, rng: Random, course: Course, made: int, born: int, slug: str, *, item: bool = True) -> Page:
+def add_page(
+    world: Registry, rng: Random, course: Course, made: int, born: int, slug: str, *, item: bool = True
+) -> Page:
     """A wiki page and, unless told otherwise, the module item that shows it."""
     number, ident, slot = world.numbers.take("wiki_page_dim")
     page = Page(
@@ -133,7 +132,7 @@ def add_page(world: World, rng: Random, course: Course, made: int, born: int, sl
     return page
 
 
-def add_resource(world: World, rng: Random, course: Course, table: str, made: int, born: int) -> Thing:
+def add_resource(world: Registry, rng: Random, course: Course, table: str, made: int, born: int) -> Thing:
     """A file, quiz, topic or assignment, mostly with a module item."""
     thing = _belonging(world, course, table, made, born)
     if table == "file_dim" and thing.slot % 50 == 0:
@@ -154,7 +153,7 @@ def add_resource(world: World, rng: Random, course: Course, table: str, made: in
 
 
 def add_item(
-    world: World, rng: Random, course: Course, target: Thing | None, made: int, born: int, *, content: str = ""
+    world: Registry, rng: Random, course: Course, target: Thing | None, made: int, born: int, *, content: str = ""
 ) -> Item:
     """A module item of the course, pointing at the target or at nothing."""
     number, ident, slot = world.numbers.take("module_item_dim")
@@ -180,14 +179,13 @@ def add_item(
     return item
 
 
-def grow(world: World, rng: Random, course: Course, *, made: int, born: int) -> None:
+def grow(world: Registry, rng: Random, course: Course, *, made: int, born: int) -> None:
     """New things in an old course, among them a second page under a slug that was unique."""
     add_page(world, rng, course, made, born, f"nueva-{made}-{course.number}")
     for table in ("file_dim", "quiz_dim", "discussion_topic_dim", "assignment_dim"):
         add_resource(world, rng, course, table, made, born)
-    first = course.pages[-3]
-    if first.slug not in SPECIAL_SLUGS and first.gone == NEVER:
-        add_page(world, rng, course, made, born, first.slug)
+    second = [page.slug for page in course.pages if page.slug.startswith("pagina-")][1]
+    add_page(world, rng, course, made, born, second)
 
 
 def shrink(rng: Random, course: Course, era: int) -> None:
@@ -201,7 +199,7 @@ def shrink(rng: Random, course: Course, era: int) -> None:
         item.deleted_from = era
 
 
-def foresee(world: World, rng: Random, course: Course, era: int) -> None:
+def foresee(world: Registry, rng: Random, course: Course, era: int) -> None:
     """Things that the next dump has and this one's requests already ask for."""
     add_page(world, rng, course, era, era + 1, f"futura-{era}-{course.number}")
     outside = add_page(world, rng, course, era, era, f"aun-fuera-{era}-{course.number}", item=False)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from udecdash_updater.demo.archive import file_name
-from udecdash_updater.demo.world import Size
+from udecdash_updater.demo.registry import Size
 
 _NOON = 17
 

@@ -48,6 +48,7 @@ class _State:
     name: str
     filler: Filler
     archive: Archive | None = None
+    often: Random = field(default_factory=Random)
     made: int = 0
     number: int = 0
     count: Count = field(default_factory=Count)
@@ -63,10 +64,10 @@ class FullTables:
         self._night = night
         self._folder = data_files
         self._empty = frozenset(empty)
-        self._rng = Random(f"{size.seed}:children")
         self._states = {name: _State(name, filler) for name, filler in fillers(size.seed, size.start).items()}
         for index, state in enumerate(self._states.values()):
             state.number = 1 + index * 7
+            state.often = Random(f"{size.seed}:children:{state.name}")
         self._some_users = [str(user.id) for user in world.users[:20]]
         self._member_ids: dict[int, list[str]] = {}
         self.probes: list[Probe] = []
@@ -133,7 +134,7 @@ class FullTables:
         whole = int(child.times)
         if child.times == whole:
             return whole
-        return whole + (self._rng.random() < child.times - whole)
+        return whole + (self._states[child.table].often.random() < child.times - whole)
 
     def _child_row(self, table: str, around: Around, *, alive: bool) -> None:
         state = self._states[table]

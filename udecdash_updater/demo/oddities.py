@@ -112,18 +112,18 @@ class Planter:
         self.plant("doubled slash", f"{self.base}//pages/{slug}")
         self.plant("page with download", f"{base}/{slug}/download?x=1", look)
         if LONG_SLUG in course.slugs:
-            self.plant("long slug", f"{base}/{LONG_SLUG}?x=1", page_called(course, LONG_SLUG))
+            long = page_called(course, LONG_SLUG)
+            self.plant("long slug", f"{base}/{LONG_SLUG}?x=1", long, free_label="long message")
 
     def _slugs_between_courses(self) -> None:
         """R9: pages outside modules and of other courses."""
         base, other = f"{self.base}/pages", self.other
         theirs = next(page for page in other.pages if page.slug.startswith("pagina-"))
-        lost = page_called(self.course, "")
         outside = next(page for page in self.course.pages if page.slug.startswith("fuera-"))
         deleted = next(page for page in self.course.pages if page.slug.startswith("borrada-"))
-        self.plant("page outside modules", f"{base}/{outside.slug}", lost)
-        self.plant("page of a deleted item", f"{base}/{deleted.slug}", lost)
-        self.plant("slug of another course", f"{base}/{theirs.slug}", lost)
+        self.plant("page outside modules", f"{base}/{outside.slug}", page_called(self.course, outside.slug))
+        self.plant("page of a deleted item", f"{base}/{deleted.slug}", page_called(self.course, deleted.slug))
+        self.plant("slug of another course", f"{base}/{theirs.slug}", page_called(self.course, theirs.slug))
         self.plant("URL of another course: page", f"/courses/{other.number}/pages/{theirs.slug}")
         self.plant("URL of another course: file", f"/courses/{other.number}/files/{other.files[0].number}")
         self.plant("URL of another course: item", f"/courses/{other.number}/modules/items/{other.items[0].number}")
@@ -147,9 +147,9 @@ class Planter:
         self.plant("longer course number", f"{base}0/files/{self.file.number}")
         self.plant("other word before", f"/subcourses/{self.course.number}/files/{self.file.number}")
         self.plant("file and lost page", f"{files}?b={base}/pages/no-existe", lost, file)
-        self.plant("file and page", f"{files}?b={base}/pages/{slug}", page)
+        self.plant("file and page", f"{files}?b={base}/pages/{slug}", page, file)
         tool = f"{base}/external_tools/{self.tool.number}"
-        self.plant("tool and page", f"{tool}?return_url=https://host{base}/pages/{slug}", page)
+        self.plant("tool and page", f"{tool}?return_url=https://host{base}/pages/{slug}", page, row_of(self.tool))
         self.plant("tool and lost page", f"{tool}?u={base}/pages/no-existe", lost, row_of(self.tool))
         self.plant("unknown tool", f"{base}/external_tools/{UNKNOWN}", NO_TOOL)
         self.plant("very long URL", f"{base}/grades?x={'z' * 3000}&u={base}/pages/{slug}", page)
@@ -180,11 +180,12 @@ class Planter:
             self.plant(f"column with a strange id: {name}", f"{base}/{path}/1e5", row_of(first), **{name: ident})
         self.plant("quiz of another course by column", f"{base}/grades", row_of(theirs), quiz=str(theirs.id))
         both = {"quiz": str(self.quiz.id), "assignment": str(self.assignment.id)}
-        self.plant("quiz and assignment columns", f"{base}/grades", row_of(self.quiz), **both)
+        self.plant("quiz and assignment columns", f"{base}/grades", row_of(self.quiz), row_of(self.assignment), **both)
         files = f"{base}/files/{self.file.number}"
-        self.plant("file before quiz column", files, row_of(self.file), quiz=str(self.quiz.id))
+        self.plant("file before quiz column", files, row_of(self.file), row_of(self.quiz), quiz=str(self.quiz.id))
         tool = f"{base}/external_tools/{self.tool.number}"
-        self.plant("column before tool", tool, row_of(self.assignment), assignment=str(self.assignment.id))
+        work = row_of(self.assignment)
+        self.plant("column before tool", tool, work, row_of(self.tool), assignment=str(self.assignment.id))
 
     def _labels(self) -> None:
         """R11: the label is that of the last lookup that failed."""
@@ -232,7 +233,7 @@ class Planter:
         self.plant("item of a quiz that is an assignment", f"{base}/{both.number}", through(both))
         url = self._item("ExternalUrl")
         tool = f"{self.base}/external_tools/{self.tool.number}"
-        self.plant("external URL and tool", f"{tool}?b={base}/{url.number}", through(url))
+        self.plant("external URL and tool", f"{tool}?b={base}/{url.number}", through(url), row_of(self.tool))
         self.plant("external URL, unknown column", f"{base}/{url.number}", NO_QUIZ, through(url), quiz="7")
         sub = self._item("ContextModuleSubHeader")
         self.plant("subheader and tool", f"{tool}?b={base}/{sub.number}", row_of(self.tool))
@@ -251,14 +252,17 @@ class Planter:
         self.plant("unknown file, item of a file", f"{unknown}/{file.number}", NO_FILE, through(file))
         self.plant("unknown file, item of a quiz", f"{unknown}/{quiz.number}", NO_FILE, through(quiz))
         own = f"{base}/files/{self.file.number}?b={items}/{quiz.number}"
-        self.plant("file before item of a quiz", own, row_of(self.file))
+        self.plant("file before item of a quiz", own, row_of(self.file), through(quiz))
         self.plant("unknown column, item of a quiz", f"{items}/{quiz.number}", NO_QUIZ, through(quiz), quiz="7")
         self.plant("unknown column, item of a topic", f"{items}/{topic.number}", NO_TOPIC, through(topic), topic="7")
         self.plant("unknown column, item of an assignment", f"{items}/{work.number}", NO_ASSIGNMENT, through(work),
                    assignment="7")  # fmt: skip
         before = f"{items}/{topic.number}"
-        self.plant("quiz column before item of a topic", before, row_of(self.quiz), quiz=str(self.quiz.id))
-        self.plant("item of a page before quiz column", f"{items}/{page.number}", through(page), quiz=str(self.quiz.id))
+        self.plant(
+            "quiz column before item of a topic", before, row_of(self.quiz), through(topic), quiz=str(self.quiz.id)
+        )
+        self.plant("item of a page before quiz column", f"{items}/{page.number}", through(page), row_of(self.quiz),
+                   quiz=str(self.quiz.id))  # fmt: skip
 
     def _item(self, content: str) -> Item:
         return next(item for item in self.course.items if item.content == content and item.deleted_from > 1)
@@ -316,33 +320,3 @@ class Planter:
 def odd_plans(course: Course, other: Course, strangers: list[Thing]) -> list[Plan]:
     """All odd plans of a course of the first night."""
     return Planter(course, other, strangers).plans
-
-
-def futures(course: Course, era: int) -> list[Plan]:
-    """Requests of that era for what only the next night's dump has."""
-    base = f"/courses/{course.number}"
-    plans: list[Plan] = []
-
-    def plant(shape: str, url: str, look: Look) -> None:
-        plans.append(Plan(shape=shape, course=course, url=url, looks=(look,), weight=0.2))
-
-    for page in course.pages:
-        if _comes_next(page, era):
-            plant("future page", f"{base}/pages/{page.slug}", page_called(course, page.slug))
-        if page.slug.startswith(f"aun-fuera-{era}-"):
-            plant("page whose item comes", f"{base}/pages/{page.slug}", page_called(course, page.slug))
-    for path, things in (
-        ("files", course.files), ("quizzes", course.quizzes), ("discussion_topics", course.topics),
-        ("assignments", course.assignments),
-    ):  # fmt: skip
-        for thing in things:
-            if _comes_next(thing, era):
-                plant(f"future {path}", f"{base}/{path}/{thing.number}", row_of(thing))
-    for item in course.items:
-        if _comes_next(item, era):
-            plant("future item", f"{base}/modules/items/{item.number}", through(item))
-    return plans
-
-
-def _comes_next(thing: Thing, era: int) -> bool:
-    return thing.made == era and thing.born == era + 1

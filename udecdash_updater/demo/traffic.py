@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from udecdash_updater.demo.plans import Plan, page_called, row_of, through
+from udecdash_updater.demo.plans import Look, Plan, page_called, row_of, through
 from udecdash_updater.demo.texts import escape
 from udecdash_updater.demo.things import Course, Thing
 
@@ -51,6 +51,36 @@ def elsewhere(course: Course) -> Iterator[Plan]:
         yield Plan(shape="outside", course=course, url=url, fate="no_course", weight=1.1, controller="users")
     login = f"/courses/{course.number}/pages/inicio"
     yield Plan(shape="logged out", course=course, url=login, fate="no_user", weight=2, controller="wiki_pages")
+
+
+def futures(course: Course, era: int) -> list[Plan]:
+    """Requests of that era for what only the next night's dump has."""
+    base = f"/courses/{course.number}"
+    plans: list[Plan] = []
+
+    def plant(shape: str, url: str, look: Look) -> None:
+        plans.append(Plan(shape=shape, course=course, url=url, looks=(look,), weight=0.2))
+
+    for page in course.pages:
+        if _comes_next(page, era):
+            plant("future page", f"{base}/pages/{page.slug}", page_called(course, page.slug))
+        if page.slug.startswith(f"aun-fuera-{era}-"):
+            plant("page whose item comes", f"{base}/pages/{page.slug}", page_called(course, page.slug))
+    for path, things in (
+        ("files", course.files), ("quizzes", course.quizzes), ("discussion_topics", course.topics),
+        ("assignments", course.assignments),
+    ):  # fmt: skip
+        for thing in things:
+            if _comes_next(thing, era):
+                plant(f"future {path}", f"{base}/{path}/{thing.number}", row_of(thing))
+    for item in course.items:
+        if _comes_next(item, era):
+            plant("future item", f"{base}/modules/items/{item.number}", through(item))
+    return plans
+
+
+def _comes_next(thing: Thing, era: int) -> bool:
+    return thing.made == era and thing.born == era + 1
 
 
 def _plan(course: Course, shape: str, url: str, weight: float, controller: str) -> Plan:

@@ -22,10 +22,11 @@ from zoneinfo import ZoneInfo
 from udecdash_updater.demo.files import log_files
 from udecdash_updater.demo.full_tables import FullTables
 from udecdash_updater.demo.plans import KINDS
+from udecdash_updater.demo.registry import Size
 from udecdash_updater.demo.schema import VERSION, schema_json
 from udecdash_updater.demo.truth import Names, interactions, key_lines
 from udecdash_updater.demo.weblog import Tally, WebLog
-from udecdash_updater.demo.world import Size, World
+from udecdash_updater.demo.world import World
 
 START = date(2021, 3, 22)  # twenty days from here hold the end of Chilean summer time
 FREE = {"empty URL": "rows_with_empty_url", "long message": "rows_with_long_message",

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from udecdash_updater.demo.archive import Archive
 from udecdash_updater.demo.browsers import BROWSERS, MOBILE
 from udecdash_updater.demo.files import LogFile, Segment
-from udecdash_updater.demo.oddities import futures, odd_plans
+from udecdash_updater.demo.oddities import odd_plans
 from udecdash_updater.demo.plans import Expected, Plan, expect, page_called
 from udecdash_updater.demo.texts import escape
-from udecdash_updater.demo.traffic import course_traffic, elsewhere, written
+from udecdash_updater.demo.traffic import course_traffic, elsewhere, futures, written
 from udecdash_updater.demo.truth import ITEM_AT, SECOND_AT, USER_AT, Ids, Keys
 from udecdash_updater.demo.world import World
 
