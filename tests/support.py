@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -35,3 +36,30 @@ def short_home() -> Iterator[Path]:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def until(done: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether `done` becomes true; the limit only keeps a broken test from hanging."""
+    limit = time.monotonic() + seconds
+    while not (finished := done()) and time.monotonic() < limit:
+        time.sleep(0.02)
+    return finished
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def processes(mark: str) -> dict[int, str]:
+    """Every running process with `mark` in its command line: its id and command line."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if mark in line and alive(int(folder.name)):
+                found[int(folder.name)] = line
+    return found

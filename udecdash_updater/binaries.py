@@ -73,6 +73,14 @@ def within_reach(path: Path, account: Account | None) -> bool:
     return asked.returncode == 0
 
 
+def open_folder(path: Path) -> None:
+    """Make a folder, and those missing above it, that other accounts may pass through whatever our umask is."""
+    for folder in reversed((path, *path.parents)):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o711)
+
+
 def find_postgres(account: Account | None, outside: Path, wanted: int | None = None) -> Postgres:
     """The first usable PostgreSQL (of major version `wanted` where a data folder asks for it).
 
@@ -191,6 +199,7 @@ def _copied(place: Path, outside: Path) -> Path:
     tree = Path(*inner.parts[:2])
     if not (target / inner).exists():
         making = target.with_name(target.name + ".making")
+        open_folder(target.parent)
         shutil.rmtree(making, ignore_errors=True)
         if target.exists():
             target.rename(making)

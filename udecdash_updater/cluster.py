@@ -58,7 +58,7 @@ class Cluster:
     def ready(self, socket_folder: Path) -> bool:
         """Whether the server of `socket_folder` takes connections: the last line of its pid file says so."""
         try:
-            lines = (self.data / "postmaster.pid").read_text(encoding="ascii").splitlines()
+            lines = os.fsdecode((self.data / "postmaster.pid").read_bytes()).splitlines()
         except OSError:
             return False
         # Line 5 is the socket folder of the server that wrote the file, line 8 its state (pg_ctl reads the same).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -187,7 +188,7 @@ def _worker_section(settings: Settings, rooms: Rooms) -> str:
         priority="999",
         stopwaitsecs=str(min(_WORKER_STOP_SECONDS, settings.supervisor_timeout)),
         killasgroup="true",
-        stdout_logfile=_value(rooms.home / "log") + "/worker-%(process_num)02d.log",
+        stdout_logfile=_value(_value(rooms.home / "log")) + "/worker-%(process_num)02d.log",
     )
 
 
@@ -200,7 +201,7 @@ def _program(name: str, command: list[str], rooms: Rooms, **options: str) -> str
         "stopsignal": "TERM",
         "stopasgroup": "false",
         "redirect_stderr": "true",
-        "stdout_logfile": _value(rooms.log(name)),
+        "stdout_logfile": _value(_value(rooms.log(name))),  # supervisord expands this one twice
         "stdout_logfile_maxbytes": "5MB",
         "stdout_logfile_backups": "2",
     } | options
@@ -237,12 +238,17 @@ def _supervisord(settings: Settings, rooms: Rooms) -> Iterator[subprocess.Popen[
 
 def _stop(process: subprocess.Popen[bytes], rooms: Rooms) -> None:
     process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+    if not wait(lambda: _ended(process, rooms), _STOP_SECONDS):
         process.kill()
         process.wait()
     end_former(rooms)
+
+
+def _ended(process: subprocess.Popen[bytes], rooms: Rooms) -> bool:
+    # supervisord looks at signals and children once a second, or as soon as somebody connects: so it is quicker.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
+        knock.connect(str(rooms.control))
+    return process.poll() is not None
 
 
 def _await(name: str, ready: Callable[[], bool], rooms: Rooms, process: subprocess.Popen[bytes]) -> None:

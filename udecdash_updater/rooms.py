@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -14,11 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from udecdash_updater.binaries import Account, server_account, within_reach
+from udecdash_updater.binaries import Account, open_folder, server_account, within_reach
 from udecdash_updater.errors import RunActiveError, SettingsError
 from udecdash_updater.logs import LOGGER
 
 _LONGEST_SOCKET = 107  # sun_path less its final zero
+# Where root keeps what the servers' account must reach while its home is closed to that account. Not /var/tmp:
+# there systemd deletes what was not read for 30 days; and /var/lib is root's alone.
+OUTSIDE = Path("/var/lib/udecdash-updater")
 # How a process of a former run is ended: signals and how many seconds each gets. 0 is no signal, only waiting.
 _ENDINGS: dict[str, tuple[tuple[int, float], ...]] = {
     "supervisord": ((signal.SIGTERM, 90), (signal.SIGKILL, 10)),
@@ -64,6 +68,10 @@ class Rooms:
 @contextlib.contextmanager
 def home_lock(home: Path) -> Iterator[None]:
     """One run a home: the lock is ours until the block is left, and free at once when we are killed."""
+    if re.search(r"\n|\s[;#]", str(home)):
+        raise SettingsError(
+            ["UDECDASH_HOME: must not contain ; or # after a space (supervisord reads a comment there)"]
+        )
     try:
         if not home.exists():
             home.mkdir(parents=True, mode=0o711 if os.geteuid() == 0 else 0o700)
@@ -99,17 +107,13 @@ def open_rooms(home: Path) -> Iterator[Rooms]:
 
 
 def _outside(home: Path) -> Path:
-    """Where root keeps what the servers' account must reach while its home is closed to that account.
-
-    Not below /var/tmp: there systemd deletes what was not read for 30 days, and /var/lib is root's alone.
-    """
-    return Path("/var/lib/udecdash-updater") / hashlib.sha256(str(home).encode()).hexdigest()[:12]
+    return OUTSIDE / hashlib.sha256(str(home).encode()).hexdigest()[:12]
 
 
 def _data_room(home: Path, outside: Path, account: Account | None) -> Path:
     if account is None or (home / "postgres").exists() or within_reach(home, account):
         return home
-    outside.mkdir(parents=True, mode=0o711, exist_ok=True)
+    open_folder(outside)
     LOGGER.info("The account %s cannot enter %s; the servers' data is in %s", account.name, home, outside)
     return outside
 

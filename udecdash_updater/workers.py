@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from udecdash_updater.errors import SettingsError, WorkersError
@@ -21,6 +22,10 @@ _FAILED = ("FATAL", "BACKOFF", "UNKNOWN")
 _STATUS = re.compile(r"^(\S+)\s+(STOPPED|STARTING|RUNNING|BACKOFF|STOPPING|EXITED|FATAL|UNKNOWN)\b", re.MULTILINE)
 # supervisorctl 3 leaves with 0 whatever happened, so its words count too; these two only say that it was so already.
 _COMPLAINT = re.compile(r"ERROR \((?!already started|not running)|refused connection|no such file$", re.MULTILINE)
+_NOT_RUNNING = (1, 7)  # supervisorctl's codes for programs that do not start
+_NAMED = re.compile(
+    r"^(\S+?)(?:: ERROR \((?:spawn error|abnormal termination)|\s+(?:FATAL|BACKOFF|EXITED)\b)", re.MULTILINE
+)
 _ANSWER_SECONDS = 15
 _PAUSE = 0.5
 _LAST_LINES = 10
@@ -34,11 +39,11 @@ class Answer:
     output: str
     command: str
 
-    def error(self, what: str) -> WorkersError:
-        """The error to raise about it."""
+    def error(self, what: str, log: str = "") -> WorkersError:
+        """The error to raise about it; `log` is what the program itself said."""
         end = f"no answer within the time set ({what})" if self.code is None else f"{what}, exit code {self.code}"
-        last = "\n".join(self.output.strip().splitlines()[-_LAST_LINES:])
-        return WorkersError(f"`{self.command}`: {end}.\n{last}".rstrip())
+        lines = [line for text in (self.output, log) for line in text.strip().splitlines()[-_LAST_LINES:]]
+        return WorkersError("\n".join([f"`{self.command}`: {end}.", *lines]))
 
 
 def stop(settings: Settings) -> dict[str, str]:
@@ -70,12 +75,15 @@ def start(settings: Settings) -> dict[str, str]:
     limit = time.monotonic() + settings.supervisor_timeout
     while True:
         # Again in each round: a worker that was still stopping when asked stays stopped.
-        _judge(_supervisorctl(settings, "start", settings.supervisor_timeout), "start")
+        started = _supervisorctl(settings, "start", settings.supervisor_timeout)
+        if started.code in _NOT_RUNNING:
+            raise started.error("start", _last_words(settings, started.output))
+        _judge(started, "start")
         answer, states = _status(settings)
         if set(states.values()) == {RUNNING}:
             return states
         if set(states.values()) & set(_FAILED) or time.monotonic() > limit:
-            raise answer.error("not all of them run")
+            raise answer.error("not all of them run", _last_words(settings, answer.output))
         time.sleep(_PAUSE)
 
 
@@ -85,6 +93,14 @@ def state(settings: Settings) -> dict[str, str]:
     Empty when SERVER_SUPERVISORD_COMMAND_PATH is blank. Raises WorkersError when supervisord does not tell.
     """
     return _status(settings)[1] if settings.server_supervisord_command_path else {}
+
+
+def _last_words(settings: Settings, output: str) -> str:
+    """The end of the log of the first program that `output` names, which says why it does not run."""
+    if not (named := _NAMED.search(output)):
+        return ""
+    logs = (_supervisorctl(settings, "tail", _ANSWER_SECONDS, [named[1], log]) for log in ("stderr", "stdout"))
+    return next((log.output for log in logs if log.code == 0 and log.output.strip()), "")
 
 
 def _wanted(settings: Settings, what: str) -> bool:
@@ -114,12 +130,15 @@ def _programs(settings: Settings) -> list[str]:
     return names
 
 
-def _supervisorctl(settings: Settings, action: str, seconds: float) -> Answer:
-    """Run supervisorctl, through sudo when there is a password, for so many seconds at most."""
+def _supervisorctl(settings: Settings, action: str, seconds: float, words: Sequence[str] = ()) -> Answer:
+    """Run supervisorctl, through sudo when there is a password, for so many seconds at most.
+
+    `words` follow the action instead of the programs of SUPERVISOR_PROGRAMS.
+    """
     command = shlex.split(settings.server_supervisord_command_path)
     if settings.supervisor_config:
         command += ["-c", str(settings.supervisor_config)]
-    command += [action, *_programs(settings)]
+    command += [action, *(words or _programs(settings))]
     password = settings.server_sudo_password.get_secret_value()
     if password:
         command = ["sudo", "-S", "-p", "", "--", *command]
