@@ -370,6 +370,8 @@ def test_states_that_the_enums_lack_and_tables_without_rows_come_on_demand(tmp_p
 def test_sizes_that_make_no_university_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="at least"):
         generate(tmp_path, courses=1)
+    with pytest.raises(ValueError, match="at most"):
+        generate(tmp_path, courses=10**6)
     assert main(["--days", "1", "--out", str(tmp_path)]) == 2
     assert "at least" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())

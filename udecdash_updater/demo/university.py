@@ -29,6 +29,7 @@ from udecdash_updater.demo.weblog import Tally, WebLog
 from udecdash_updater.demo.world import World
 
 START = date(2021, 3, 22)  # twenty days from here hold the end of Chilean summer time
+MOST_STUDENTS, MOST_COURSES, MOST_DAYS = 200_000, 3_000, 700  # what truth.py packs into 64 bits
 FREE = {"empty URL": "rows_with_empty_url", "long message": "rows_with_long_message",
         "unusable id": "rows_with_unusable_id"}  # fmt: skip
 
@@ -56,6 +57,10 @@ def generate(
     """
     if students < 4 or courses < 2 or days < 2 or requests < 0 or night < 1:
         raise ValueError("a university has 4 students, 2 courses, 2 days and a night, at least")
+    if students > MOST_STUDENTS or courses > MOST_COURSES or days + night > MOST_DAYS:
+        raise ValueError(
+            f"a university has {MOST_STUDENTS} students, {MOST_COURSES} courses, {MOST_DAYS} days, at most"
+        )
     size = Size(seed, students, courses, requests, days, start, odd_states)
     world = World(size, night)
     data_files = out / "dataFiles"
