@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater import demo
+from udecdash_updater.demo.prepare import write_command
 from udecdash_updater.settings import Settings
 
-STAND_IN = Path(demo.__file__).parent / "canvas_data_cli"
 COLUMNS = ["id", "name"]
 Files = Mapping[str, bytes]
 NIGHT_1: Mapping[str, Files] = {
@@ -116,12 +113,9 @@ def schema(*tables: str) -> str:
 
 def make_canvas(home: Path) -> Canvas:
     """The first night served under `home`, a config.js, and the command as an executable."""
-    command = home / "bin" / "canvasDataCli"
-    for folder in (command.parent, home / "canvas", home / "served"):
+    for folder in (home / "canvas", home / "served"):
         folder.mkdir(parents=True)
-    command.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{STAND_IN}' \"$@\"\n")
-    command.chmod(0o755)
-    canvas = Canvas(home, command)
+    canvas = Canvas(home, write_command(home / "bin" / "canvasDataCli"))
     canvas.configure(
         "module.exports = {\n  saveLocation: './dataFiles', // here\n  unpackLocation: './unpackedFiles',\n"
         f"  apiUrl: 'file://{canvas.served}',\n"
@@ -129,9 +123,3 @@ def make_canvas(home: Path) -> Canvas:
     )
     canvas.serve(1, NIGHT_1)
     return canvas
-
-
-def forget(canvas: Canvas) -> None:
-    """Remove what was downloaded and unpacked."""
-    shutil.rmtree(canvas.data_files, ignore_errors=True)
-    shutil.rmtree(canvas.unpacked, ignore_errors=True)

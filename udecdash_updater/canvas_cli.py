@@ -46,6 +46,14 @@ class Done:
     last_lines: tuple[str, ...]
 
 
+class CommandError(DownloadError):
+    """The dump could not be downloaded."""
+
+    def __init__(self, what: str, last_lines: tuple[str, ...] = ()) -> None:
+        told = "".join(f"\n  | {line}" for line in last_lines)
+        super().__init__(what + (f" Its last lines:{told}" if told else " It wrote nothing."))
+
+
 def check(settings: Settings) -> None:
     """See that the command and its config.js are there; warn where config.js saves elsewhere than PATH_DATA_FILES.
 
@@ -72,7 +80,7 @@ def sync(settings: Settings, *, backoff: Backoff | None = None) -> Done:
     waits = backoff or Backoff()
     with _alone(settings) as leash:
         for attempt in stamina.retry_context(
-            on=_AttemptError,
+            on=CommandError,
             attempts=settings.download_attempts,
             timeout=None,
             wait_initial=waits.first,
@@ -103,7 +111,7 @@ def unpack(settings: Settings, tables: Iterable[str]) -> Done:
         finished = _run(settings, ["unpack", "-c", CONFIG, "-f", *present], leash)
     lacking = [table for table in present if not (target / f"{table}.txt").is_file()]
     if lacking:
-        raise _AttemptError(f"canvasDataCli unpack made no {lacking[0]}.txt in {target}.", finished.last_lines)
+        raise CommandError(f"canvasDataCli unpack made no {lacking[0]}.txt in {target}.", finished.last_lines)
     return Done(1, finished.last_lines)
 
 
@@ -113,20 +121,12 @@ def unpacked_folder(settings: Settings) -> Path:
     return Path(os.path.normpath(folder / (_configured(settings, "unpackLocation") or UNPACKED)))
 
 
-class _AttemptError(DownloadError):
-    """The dump could not be downloaded."""
-
-    def __init__(self, what: str, last_lines: tuple[str, ...] = ()) -> None:
-        told = "".join(f"\n  | {line}" for line in last_lines)
-        super().__init__(what + (f" Its last lines:{told}" if told else " It wrote nothing."))
-
-
 def _sync_once(settings: Settings, leash: int) -> tuple[str, ...]:
     before = _written(settings)
     try:
         finished = _run(settings, ["sync", "-c", CONFIG], leash)
         _dump_is_there(settings, before, finished)
-    except _AttemptError as error:
+    except CommandError as error:
         LOGGER.warning("%s", error.detail.splitlines()[0].removesuffix(" Its last lines:"))
         raise
     return finished.last_lines
@@ -149,9 +149,9 @@ def _run(settings: Settings, arguments: list[str], leash: int) -> programs.Finis
     lines = tuple(mask(line) for line in finished.last_lines)
     name = f"canvasDataCli {arguments[0]}"
     if finished.timed_out:
-        raise _AttemptError(f"{name} was still running after {settings.download_timeout} s and was ended.", lines)
+        raise CommandError(f"{name} was still running after {settings.download_timeout} s and was ended.", lines)
     if finished.code:
-        raise _AttemptError(f"{name} ended with {_outcome(finished.code)}.", lines)
+        raise CommandError(f"{name} ended with {_outcome(finished.code)}.", lines)
     return programs.Finished(finished.code, finished.timed_out, lines)
 
 
@@ -220,9 +220,9 @@ def _written(settings: Settings) -> int:
 def _dump_is_there(settings: Settings, before: int, finished: programs.Finished) -> None:
     folder = _data_files(settings)
     if _written(settings) in (0, before):
-        raise _AttemptError(f"canvasDataCli sync ended well, but wrote no {folder}/schema.json.", finished.last_lines)
+        raise CommandError(f"canvasDataCli sync ended well, but wrote no {folder}/schema.json.", finished.last_lines)
     if next(folder.glob("*/*.gz"), None) is None:
-        raise _AttemptError(f"canvasDataCli sync ended well, but {folder} holds no files.", finished.last_lines)
+        raise CommandError(f"canvasDataCli sync ended well, but {folder} holds no files.", finished.last_lines)
 
 
 def _has_files(settings: Settings, table: str) -> bool:

@@ -81,6 +81,7 @@ def alone(path: Path) -> Iterator[int]:
         if not _locked(descriptor):
             _end_leftover(descriptor)
         os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -188,7 +189,7 @@ def _locked(descriptor: int) -> bool:
 def _end_leftover(descriptor: int) -> None:
     owner, _, group = os.pread(descriptor, 100, 0).decode(errors="replace").strip().partition(" ")
     if not (owner.isdigit() and group.isdigit()) or _alive(int(owner)):
-        raise BusyError(owner or "unknown")
+        raise BusyError(owner or "unknown")  # without a group there is nothing that we could end
     end_group(int(group))
     if not _locked(descriptor):
         raise BusyError(group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
 import os
@@ -278,30 +279,32 @@ canvas_cli.sync(Settings(path_data_files=sys.argv[1], path_canvas_config=sys.arg
 """
 
 
-def _start_and_wait_for(canvas: Canvas) -> subprocess.Popen[bytes]:
-    run = subprocess.Popen(
-        [sys.executable, "-c", KILLED_RUN, str(canvas.data_files), str(canvas.folder), str(canvas.command)]
-    )
-    while not running(canvas):
-        assert run.poll() is None
-        time.sleep(0.02)
-    return run
+@contextlib.contextmanager
+def another_run(canvas: Canvas) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in a process of its own, whose command hangs."""
+    folders = [str(canvas.data_files), str(canvas.folder)]
+    with subprocess.Popen([sys.executable, "-c", KILLED_RUN, *folders, str(canvas.command)]) as run:
+        try:
+            while not (canvas.served / "faults.json.state").exists():
+                assert run.poll() is None
+                time.sleep(0.02)
+            yield run
+        finally:
+            run.kill()
 
 
 def test_a_command_left_by_a_killed_run_is_ended_before_the_next(canvas: Canvas) -> None:
-    canvas.faults({"fault": "hang", "at": "start", "times": 1})
-    run = _start_and_wait_for(canvas)
-    while not (canvas.served / "faults.json.state").exists():
-        time.sleep(0.02)
-    run.kill()
-    run.wait()
-    assert running(canvas)  # the orphan
-    assert canvas_cli.sync(canvas.settings(), backoff=AT_ONCE).attempts == 1
+    canvas.faults({"fault": "hang", "times": 1})
+    with another_run(canvas) as run:
+        run.kill()
+        run.wait()
+        assert running(canvas)  # the orphan
+        assert canvas_cli.sync(canvas.settings(), backoff=AT_ONCE).attempts == 1
     assert canvas.on_disk() == listed(NIGHT_1)
 
 
 def test_a_second_download_into_the_same_folder_is_refused_while_the_first_lives(canvas: Canvas) -> None:
     canvas.faults({"fault": "hang", "seconds": 3, "times": 1})
-    run = _start_and_wait_for(canvas)
-    assert f"Another canvasDataCli of process {run.pid} is at work" in failure(canvas)
-    assert run.wait() == 0
+    with another_run(canvas) as run:
+        assert f"Another canvasDataCli of process {run.pid} is at work" in failure(canvas)
+        assert run.wait() == 0

@@ -217,3 +217,20 @@ def test_a_folder_that_cannot_be_moved_is_told_and_all_are_back(
     with pytest.raises(DownloadError, match="cannot be cleared: Permission denied"):
         clearing.clear(settings)
     assert tree(data(settings)) == before
+
+
+def test_what_resists_deletion_is_warned_of_and_tried_again(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    found = cleared(settings)
+
+    def refused(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", refused)
+        clearing.delete(found)
+    assert "could not be deleted: Permission denied" in caplog.text
+    assert clearing.recover(settings) == 0
+    assert strangers(settings) == []

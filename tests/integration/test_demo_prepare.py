@@ -1,0 +1,46 @@
+"""The demonstration's Canvas: each call serves the next night of the same university."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from udecdash_updater import canvas_cli
+from udecdash_updater.demo.prepare import Prepared, prepare
+from udecdash_updater.settings import Settings
+
+
+def small(home: Path) -> Prepared:
+    return prepare(home, students=6, courses=2, requests=60, days=3)
+
+
+def sync(prepared: Prepared) -> set[str]:
+    settings = Settings(
+        path_canvas_config=prepared.canvas_config,
+        path_data_files=prepared.data_files,
+        server_canvas_data_cli_command_path=str(prepared.command),
+        download_attempts=1,
+    )
+    canvas_cli.check(settings)
+    canvas_cli.sync(settings)
+    return {path.name for path in prepared.data_files.glob("*/*")}
+
+
+def test_the_second_call_serves_the_next_night_and_sync_brings_it(tmp_path: Path) -> None:
+    home = tmp_path / "a folder's name, with blanks"
+    first = small(home)
+    assert first.night == 1
+    names = sync(first)
+    second = small(home)
+    assert second.night == 2
+    assert "cumulative" in json.loads(second.truth.read_text(encoding="utf-8"))
+    assert sync(second) != names
+    served = second.truth.parent / "dataFiles"
+    assert {path.name for path in served.glob("*/*")} == {path.name for path in second.data_files.glob("*/*")}
+
+
+def test_a_night_that_was_not_finished_is_made_again_and_old_nights_go(tmp_path: Path) -> None:
+    small(tmp_path)
+    (tmp_path / "served" / ".night2-killed").mkdir()
+    assert [small(tmp_path).night for _ in range(2)] == [2, 3]
+    assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["night2", "night3"]
