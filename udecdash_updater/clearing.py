@@ -6,11 +6,13 @@ it does not know. Each step is one rename, so that a run killed anywhere leaves 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,21 +54,28 @@ def clear(settings: Settings) -> Cleared | None:
     if not tables:
         return None
     try:
-        aside = Path(tempfile.mkdtemp(prefix=_prefix(_ASIDE, data_files), dir=data_files.parent))
-        cleared = Cleared(aside, data_files, tuple(tables))
-        return cleared if _move_aside(cleared) else None
-    except OSError as error:
+        with _told(data_files, "cleared"):
+            aside = Path(tempfile.mkdtemp(prefix=_prefix(_ASIDE, data_files), dir=data_files.parent))
+            cleared = Cleared(aside, data_files, tuple(tables))
+            return cleared if _move_aside(cleared) else None
+    except DownloadError:
         recover(settings)
-        where = f"{data_files} cannot be cleared: {error.strerror} ({error.filename})."
-        raise DownloadError(
-            where, hint="CLEAR_DIRECTORIES_BEFORE_DOWNLOAD needs to write there and beside it."
-        ) from error
+        raise
 
 
 def put_back(cleared: Cleared) -> None:
-    """Undo `clear`: the folders moved aside replace whatever a download made of them. May be repeated."""
-    if not cleared.folder.is_dir():
-        return
+    """Undo `clear`: the folders moved aside replace whatever a download made of them. May be repeated.
+
+    Raises DownloadError when a folder cannot be moved.
+    """
+    if cleared.folder.is_dir():
+        with _told(cleared.folder, "put back"):
+            _put_back(cleared)
+        delete(cleared)
+
+
+def _put_back(cleared: Cleared) -> None:
+    cleared.data_files.mkdir(exist_ok=True)
     replaced = cleared.folder / _REPLACED
     replaced.mkdir(exist_ok=True)
     for table in _table_folders(cleared.folder):
@@ -76,30 +85,52 @@ def put_back(cleared: Cleared) -> None:
         (cleared.folder / table).rename(target)
     if (cleared.folder / _SCHEMA).exists():
         (cleared.folder / _SCHEMA).replace(cleared.data_files / _SCHEMA)
-    delete(cleared)
 
 
 def delete(cleared: Cleared) -> None:
-    """Delete what was moved aside, once the new dump is verified. A half-deleted folder is never put back."""
+    """Delete what was moved aside, once the new dump is verified. A half-deleted folder is never put back.
+
+    Raises DownloadError when it cannot be marked for deletion; what then resists deletion is only warned of.
+    """
     if cleared.folder.is_dir():
         doomed = cleared.folder.with_name(cleared.folder.name.replace(_ASIDE, _DOOMED, 1))
-        cleared.folder.rename(doomed)
-        shutil.rmtree(doomed)
+        with _told(cleared.folder, "deleted"):
+            cleared.folder.rename(doomed)
+        _remove(doomed)
 
 
 def recover(settings: Settings) -> int:
-    """Put back what a killed run left aside, and finish its deletions. Returns how many folders were put back."""
+    """Put back what a killed run left aside, and finish its deletions. Returns how many folders were put back.
+
+    Raises DownloadError when a folder cannot be moved.
+    """
     data_files = _data_files(settings)
-    for doomed in sorted(data_files.parent.glob(_prefix(_DOOMED, data_files) + "*")):
-        shutil.rmtree(doomed)
+    for doomed in _leftovers(_DOOMED, data_files):
+        _remove(doomed)
     found = 0
-    for aside in sorted(data_files.parent.glob(_prefix(_ASIDE, data_files) + "*")):
+    for aside in _leftovers(_ASIDE, data_files):
         tables = tuple(_table_folders(aside))
         LOGGER.warning("a killed run left %d table folders in %s: they are put back", len(tables), aside)
-        data_files.mkdir(exist_ok=True)
         put_back(Cleared(aside, data_files, tables))
         found += len(tables)
     return found
+
+
+@contextlib.contextmanager
+def _told(folder: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = f"{folder} cannot be {done}: {error.strerror} ({error.filename})."
+        hint = "CLEAR_DIRECTORIES_BEFORE_DOWNLOAD needs to write there and beside it."
+        raise DownloadError(where, hint=hint) from error
+
+
+def _remove(doomed: Path) -> None:
+    try:
+        shutil.rmtree(doomed)
+    except OSError as error:
+        LOGGER.warning("%s could not be deleted: %s", error.filename or doomed, error.strerror)
 
 
 def _data_files(settings: Settings) -> Path:
@@ -110,6 +141,14 @@ def _data_files(settings: Settings) -> Path:
 
 def _prefix(kind: str, data_files: Path) -> str:
     return f"{kind}{data_files.name}-"
+
+
+def _leftovers(kind: str, data_files: Path) -> list[Path]:
+    """The hidden siblings of this data folder, not those of one whose name begins alike."""
+    if not data_files.parent.is_dir():
+        return []
+    name = re.compile(re.escape(_prefix(kind, data_files)) + "[a-z0-9_]{8}")  # as mkdtemp ends it
+    return sorted(path for path in data_files.parent.iterdir() if name.fullmatch(path.name))
 
 
 def _table_folders(folder: Path) -> list[str]:

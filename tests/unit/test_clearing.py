@@ -234,3 +234,12 @@ def test_what_resists_deletion_is_warned_of_and_tried_again(
     assert "could not be deleted: Permission denied" in caplog.text
     assert clearing.recover(settings) == 0
     assert strangers(settings) == []
+
+
+def test_the_leftovers_of_a_neighbour_whose_name_begins_alike_are_not_ours(settings: Settings) -> None:
+    neighbour = data(settings).with_name("dataFiles-2[x]")
+    shutil.copytree(data(settings), neighbour)
+    theirs = cleared(settings.model_copy(update={"path_data_files": neighbour}))
+    assert clearing.recover(settings) == 0
+    assert theirs.folder.is_dir()
+    assert clearing.recover(settings.model_copy(update={"path_data_files": neighbour})) == len(TABLES)
