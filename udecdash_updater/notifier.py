@@ -1,0 +1,228 @@
+"""The night's one e-mail: what failed, what to do, the last lines of the log; masked, and bounded in time."""
+
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime, localtime, make_msgid
+
+from udecdash_updater import pages
+from udecdash_updater.errors import NoticeError, UpdaterError
+from udecdash_updater.logs import SecretMask
+from udecdash_updater.settings import Settings
+
+TIMEOUT = 15.0  # seconds for each answer of the mail server
+LIMIT = 30.0  # seconds for the whole delivery, looking its name up included
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_SMTPS_PORT = 465
+# What every mail server takes; nothing in it can end a header or a command.
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+Refused = dict[str, str]  # address: why
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What there is to tell of one run.
+
+    failures: (stage, error) in the order they happened; the first one ended the night. warnings: sentences.
+    run: its number in the ledger, None if it never got one. started: aware. log: the last lines.
+    """
+
+    run: int | None
+    started: datetime
+    failures: tuple[tuple[str, UpdaterError], ...] = ()
+    warnings: tuple[str, ...] = ()
+    log: str = ""
+    host: str = field(default_factory=socket.gethostname)
+
+
+def configured(settings: Settings) -> bool:
+    """Whether there is a mail server and somebody to tell."""
+    return bool(settings.smtp_host and settings.notification_emails)
+
+
+def send(settings: Settings, notice: Notice, mask: SecretMask) -> None:
+    """Send the notice, one message, to every address of NOTIFICATION_EMAILS; nothing where none is configured.
+
+    Raises NoticeError with the server's masked answer, naming every address that was not reached, after the
+    others have been. Takes LIMIT seconds at most.
+    """
+    if not configured(settings):
+        return
+    hide = _hider(settings, mask)
+    message = compose(settings, notice, hide)
+    refused = {
+        address: "not an address that mail servers take"
+        for address in settings.notification_emails
+        if not _ADDRESS.fullmatch(address)
+    }
+    recipients = [address for address in settings.notification_emails if address not in refused]
+    if recipients:
+        message["To"] = ", ".join(recipients)
+        refused |= _within_limit(settings, message, recipients, hide)
+    if refused:
+        told = "; ".join(f"{address} ({reason})" for address, reason in refused.items())
+        raise NoticeError(f"{_server(settings)} did not take the mail for: {_line(hide(told))}.")
+
+
+def compose(settings: Settings, notice: Notice, hide: Callable[[str], str]) -> EmailMessage:
+    """The message in the settings' language, without From and To; `hide` masks the secrets in it."""
+    language = settings.language
+    message = EmailMessage(policy=policy.SMTP)
+    message["Subject"] = _subject(notice, language, hide)
+    message["Date"] = format_datetime(localtime())
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return
+    text = pages.render(
+        f"notice.{language}.txt",
+        notice=notice,
+        began=notice.started.astimezone(settings.zone).strftime("%Y-%m-%d %H:%M"),
+        zone=settings.time_zone,
+        language=language,
+    )
+    lines = [_CONTROL.sub(" ", line) for line in _sound(hide(text)).splitlines()]
+    message.set_content("\n".join(lines) + "\n", cte="quoted-printable")
+    return message
+
+
+def _subject(notice: Notice, language: str, hide: Callable[[str], str]) -> str:
+    ended, failed, warned = (
+        ("terminó", "falló en la etapa", "terminó con advertencias")
+        if language == "es"
+        else ("is done", "failed in stage", "ended with warnings")
+    )
+    outcome = f"{failed} {notice.failures[0][0]}" if notice.failures else warned if notice.warnings else ended
+    subject = _line(hide(f"[UDECDash] {notice.host}: {outcome}"))
+    return subject.replace("=?", "= ?")[:200]  # an encoded word would be decoded, line breaks included
+
+
+def _hider(settings: Settings, mask: SecretMask) -> Callable[[str], str]:
+    """`mask`, and the forms in which SMTP carries the password: a server may repeat the command it refuses."""
+    user, password = settings.smtp_user, settings.smtp_pass.get_secret_value()
+    forms = [password, f"\0{user}\0{password}"] if password else []
+    encoded = [base64.b64encode(form.encode()).decode() for form in forms]
+    more = SecretMask([*settings.secrets(), *encoded])
+    return lambda text: more.mask(mask.mask(text))
+
+
+def _within_limit(
+    settings: Settings, message: EmailMessage, recipients: list[str], hide: Callable[[str], str]
+) -> Refused:
+    """Deliver in a thread that can be left behind: looking a name up and a dripping server know no time-out."""
+    outcome: concurrent.futures.Future[Refused] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(_deliver(settings, message, recipients))
+        except (NoticeError, OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="notice", daemon=True).start()
+    everyone = ", ".join(recipients)
+    try:
+        return outcome.result(timeout=LIMIT)
+    except NoticeError as error:
+        raise NoticeError(f"{error.detail} Not told: {everyone}.", hint=error.hint()) from None
+    except concurrent.futures.TimeoutError:
+        reason = f"no end within {LIMIT:.0f} s"
+    except (OSError, ValueError) as error:
+        reason = _line(hide(_reason(error)))
+    raise NoticeError(f"{_server(settings)}: {reason}. Not told: {everyone}.")
+
+
+def _deliver(settings: Settings, message: EmailMessage, recipients: list[str]) -> Refused:
+    name = socket.getfqdn()
+    sender = settings.smtp_user if _ADDRESS.fullmatch(settings.smtp_user) else f"udecdash-updater@{_domain(name)}"
+    message["From"] = f"UDECDash Data Updater <{sender}>"
+    message["Message-ID"] = make_msgid(domain=_domain(name))
+    with contextlib.closing(_connect(settings, _domain(name))) as client:
+        _log_in(client, settings)
+        try:
+            refused = client.send_message(message, sender, recipients)
+        except smtplib.SMTPRecipientsRefused as error:  # all of them; some perhaps never asked for
+            refused = {address: error.recipients.get(address, (0, b"not asked")) for address in recipients}
+        with contextlib.suppress(OSError):  # the mail is taken already
+            client.quit()
+    return {address: _answer(*reply) for address, reply in refused.items()}
+
+
+def _connect(settings: Settings, name: str) -> smtplib.SMTP:
+    """A greeted connection, encrypted as SMTP_TLS says; the certificate of a host that is not local is verified."""
+    address = (settings.smtp_host, settings.smtp_port)
+    context = ssl.create_default_context()
+    if _is_local(settings):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    wanted = settings.smtp_tls
+    if wanted == "ssl" or (wanted == "auto" and settings.smtp_port == _SMTPS_PORT):
+        return smtplib.SMTP_SSL(*address, local_hostname=name, timeout=TIMEOUT, context=context)
+    with contextlib.ExitStack() as stack:
+        client = smtplib.SMTP(*address, local_hostname=name, timeout=TIMEOUT)
+        stack.callback(client.close)
+        client.ehlo_or_helo_if_needed()
+        offered = client.has_extn("starttls")
+        if wanted == "starttls" and not offered:
+            raise NoticeError(f"{_server(settings)} does not offer STARTTLS, which SMTP_TLS demands.")
+        if wanted != "none" and offered:
+            client.starttls(context=context)
+        stack.pop_all()
+    return client
+
+
+def _log_in(client: smtplib.SMTP, settings: Settings) -> None:
+    password = settings.smtp_pass.get_secret_value()
+    if not (settings.smtp_user and password):
+        return
+    if not isinstance(client.sock, ssl.SSLSocket) and not _is_local(settings):
+        raise NoticeError(
+            f"{_server(settings)} offers no encryption, and SMTP_PASS is never sent without it to another host."
+        )
+    client.login(settings.smtp_user, password)
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.smtp_host.lower() in _LOCAL
+
+
+def _server(settings: Settings) -> str:
+    return f"SMTP server {_line(settings.smtp_host)} port {settings.smtp_port}"
+
+
+def _domain(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9.-]{1,253}", name) else "localhost"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _answer(error.smtp_code, error.smtp_error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message}"
+    if isinstance(error, UnicodeError):  # its text would quote the password
+        return "SMTP_HOST, SMTP_USER or SMTP_PASS holds characters beyond ASCII"
+    return str(error) or type(error).__name__
+
+
+def _answer(code: int, text: bytes | str) -> str:
+    words = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return _line(f"{code} {words}" if code > 0 else words)[:500]
+
+
+def _line(text: str) -> str:
+    return _CONTROL.sub(" ", _sound(text)).strip()
+
+
+def _sound(text: str) -> str:
+    """`text` without halves of characters, which file names and the log may hold and UTF-8 may not."""
+    return text.encode(errors="replace").decode()
