@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from udecdash_updater.version import VERSION as __version__
+from udecdash_updater.version import VERSION as __version__  # noqa: N811 - the name that Python gives to a package's version
 
 if TYPE_CHECKING:
     from udecdash_updater.errors import UpdaterError

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Protocol
@@ -42,9 +43,6 @@ class Reader(Protocol):
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes; empty at the end."""
-
-    def readline(self, size: int = -1, /) -> bytes:
-        """Asked for by psycopg2's signature, never called."""
 
 
 def connect(settings: Settings, *, name: str = "udecdash-updater", patient: bool = False) -> Connection:
@@ -103,22 +101,18 @@ def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator
 
 @contextlib.contextmanager
 def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
-    """A part of a transaction that may fail without ending it."""
+    """A part of a transaction that may fail, by whatever exception, without ending it."""
     mark = sql.Identifier(name)
     cursor.execute(sql.SQL("savepoint {}").format(mark))
+    whole = False
     try:
         yield
-    except psycopg2.Error:
-        cursor.execute(sql.SQL("rollback to savepoint {}").format(mark))
-        raise
+        whole = True
     finally:
-        if not cursor.connection.closed and _usable(cursor):
+        if not cursor.connection.closed:
+            if not whole:
+                cursor.execute(sql.SQL("rollback to savepoint {}").format(mark))
             cursor.execute(sql.SQL("release savepoint {}").format(mark))
-
-
-def _usable(cursor: Cursor) -> bool:
-    status = cursor.connection.info.transaction_status
-    return status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
 
 @contextlib.contextmanager
@@ -226,10 +220,40 @@ def one(cursor: Cursor, name: str, values: Mapping[str, Any] | None = None, **pa
     return found[0]
 
 
+class _Relay:
+    """Passes a reader's blocks on and keeps its exception, of which psycopg2 would keep the text only."""
+
+    def __init__(self, source: Reader) -> None:
+        self._source = source
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1, /) -> bytes:
+        whole = False
+        try:
+            block = self._source.read(size)
+            whole = True
+            return block
+        finally:
+            if not whole:
+                self.error = sys.exc_info()[1]
+
+    def readline(self, size: int = -1, /) -> bytes:  # asked for by psycopg2's signature, never called
+        return self.read(size)
+
+
 def copy_in(cursor: Cursor, table: Composable, columns: Sequence[str], source: Reader) -> int:
-    """COPY text lines from `source` into `columns` of `table`; the number of rows that arrived."""
+    """COPY text lines from `source` into `columns` of `table`; the number of rows that arrived.
+
+    Raises what `source` raised, or psycopg2's errors.
+    """
     command = sql.SQL("copy {} ({}) from stdin").format(table, identifiers(columns))
-    cursor.copy_expert(command, source)
+    relay = _Relay(source)
+    try:
+        cursor.copy_expert(command, relay)
+    except psycopg2.errors.QueryCanceled:
+        if relay.error is None:
+            raise
+        raise relay.error from None
     return cursor.rowcount
 
 

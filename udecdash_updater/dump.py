@@ -155,8 +155,17 @@ def damaged(files: Iterable[DumpFile], *, threads: int = 2) -> dict[DumpFile, st
     """Read each archive to its trailer; the damaged ones, each with what is wrong. Nothing is kept in memory."""
     listed = list(files)
     with ThreadPoolExecutor(threads) as pool:
-        verdicts = pool.map(lambda file: "" if file.header else rows.damage(file.path), listed)
+        verdicts = pool.map(_damage, listed)
         return {file: verdict for file, verdict in zip(listed, verdicts, strict=True) if verdict}
+
+
+def _damage(file: DumpFile) -> str:
+    try:
+        if not file.header:
+            rows.demand_sound(file.path)
+    except DumpError as error:
+        return error.detail
+    return ""
 
 
 def set_aside(file: DumpFile, aside: Path) -> Path:

@@ -10,9 +10,7 @@ class UpdaterError(Exception):
 
     exit_code: ClassVar[int] = 1
     spanish: ClassVar[str] = "La ejecución terminó por una razón no prevista."
-    default_hint: ClassVar[str] = (
-        "Read the log above; if it does not explain itself, report it with these lines."
-    )
+    default_hint: ClassVar[str] = "Read the log above; if it does not explain itself, report it with these lines."
     default_hint_es: ClassVar[str] = (
         "Lea el registro; si no lo explica, comuníquelo al equipo de desarrollo con esas líneas."
     )
@@ -39,12 +37,8 @@ class SettingsError(UpdaterError):
 
     exit_code = 2
     spanish = "La configuración no se puede usar."
-    default_hint = (
-        "Correct each setting named, in the main script, the environment or .env; nothing was touched."
-    )
-    default_hint_es = (
-        "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
-    )
+    default_hint = "Correct each setting named, in the main script, the environment or .env; nothing was touched."
+    default_hint_es = "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
 
     def __init__(self, problems: list[str], *, hint: str = "") -> None:
         super().__init__("".join(f"\n  - {problem}" for problem in problems), hint=hint)
@@ -75,9 +69,7 @@ class DatabaseError(UpdaterError):
     exit_code = 5
     spanish = "PostgreSQL no pudo hacer lo que se le pidió."
     default_hint = "Check that the server of DB_HOST and DB_PORT runs and that DB_USERNAME may use DB_NAME."
-    default_hint_es = (
-        "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
-    )
+    default_hint_es = "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
 
 
 class QueueError(UpdaterError):

@@ -47,7 +47,7 @@ class Tail(logging.Handler):
 
 
 def configure(secrets: Iterable[str] = (), *, level: int = logging.INFO) -> tuple[SecretMask, Tail]:
-    """Send our log to stderr and to a Tail, both masked. Returns the mask and the tail. Calling it again replaces both."""
+    """Send our log to stderr and to a Tail, both masked; returns mask and tail. Calling it again replaces both."""
     mask = SecretMask(secrets)
     tail = Tail()
     for handler in list(LOGGER.handlers):

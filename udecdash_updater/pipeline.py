@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from udecdash_updater import logs, notifier, report, settings
+from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
     EXIT_WARNINGS,
@@ -21,6 +22,7 @@ from udecdash_updater.errors import (
     UpdaterError,
 )
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
+from udecdash_updater.notifier import Notice
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Night, Stage
@@ -87,8 +89,10 @@ def _run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
         _tell(night, failures, mask, tail)
         result = _result(night, failures)
         _close(night, result)
-    if result.summary and (night.demo or sys.stdout.isatty()):
+    if result.summary and (night.site or sys.stdout.isatty()):
         report.show(result.summary, sys.stdout)
+    if night.site:
+        sys.stdout.write(farewell(night.site, found.udecdash_home))
     return result
 
 
@@ -103,7 +107,7 @@ def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
     _note(night, "begin_stage", position, stage.name)
     try:
         stage.work(night)
-    except Exception as error:  # noqa: BLE001 - the one broad except: whatever happened, site and workers are put back
+    except Exception as error:  # the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
         LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint())
         _note(night, "end_stage", position, "failed", str(known))
@@ -130,10 +134,17 @@ def _note(night: Night, what: str, *values: object) -> None:
 
 def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -> None:
     """Send the night's one notice. A notice never fails the night: what cannot be sent is a warning."""
-    if not notifier.configured(night.settings) or not _wanted(night, failures):
+    if not _wanted(night, failures):
         return
+    notice = Notice(
+        night.ledger.run if night.ledger else None,
+        night.started,
+        tuple((failure.stage, failure.error) for failure in failures),
+        tuple(night.warnings),
+        tail.text(),
+    )
     try:
-        notifier.send(night.settings, _notice(night, failures, tail), mask)
+        notifier.send(night.settings, notice, mask)
     except NoticeError as error:
         night.warn(str(error))
 
@@ -141,10 +152,6 @@ def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -
 def _wanted(night: Night, failures: list[Failure]) -> bool:
     told = {"failure": bool(failures), "warning": bool(failures or night.warnings), "always": True}
     return told[night.settings.notify_on]
-
-
-def _notice(night: Night, failures: list[Failure], tail: Tail) -> notifier.Notice:
-    raise NotImplementedError
 
 
 def _result(night: Night, failures: list[Failure]) -> RunResult:
@@ -167,7 +174,7 @@ def _close(night: Night, result: RunResult) -> None:
     LOGGER.info("the run ended with exit code %d", result.exit_code)
 
 
-class _Interrupted(UpdaterError):
+class _InterruptedError(UpdaterError):
     """The run was told to stop."""
 
     spanish = "Se pidió detener la ejecución."
@@ -178,7 +185,6 @@ class _Interrupted(UpdaterError):
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """TERM and INT end the stage that runs as an error does, so that site and workers are put back."""
-
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
@@ -186,7 +192,7 @@ def _interruptible() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise _Interrupted(f"Signal {signal.Signals(number).name}.")
+        raise _InterruptedError(f"Signal {signal.Signals(number).name}.")
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -130,7 +130,7 @@ def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Re
 
 def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
     tally, before = _Tally(), len(gate.rejects)
-    with rows.open_file(file.path) as plain:
+    with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         kept = filtered(body, file, tally, lambda n, why: gate.add(file.name, n, why))
         loaded = way(cursor, table, kept, lambda n, why: gate.add(file.name, n, why))

@@ -6,6 +6,7 @@ Two ways. The fast way hands the file's own bytes to COPY and only guards what C
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,23 +34,27 @@ def open_file(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def damage(path: Path) -> str:
-    """What is wrong with an archive, in a few words; empty when it reads well up to its trailer."""
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """`open_file`, closed at the end. Raises DumpError that names the file and its damage, whenever that shows."""
     try:
-        if path.stat().st_size == 0:
-            return "the file is empty (0 bytes), not even a gzip header"
         with open_file(path) as file:
-            while file.read(BLOCK):
-                pass
+            yield file
     except EOFError:
-        return "the archive is cut short"
-    except igzip.BadGzipFile as error:
-        return f"the archive is damaged ({error})"
+        raise DumpError(f"{path}: the archive is cut short.") from None
+    except (igzip.BadGzipFile, _INFLATE_ERROR) as error:
+        raise DumpError(f"{path}: the archive is damaged ({error}).") from None
     except OSError as error:
-        return f"the file cannot be read ({error.strerror or error})"
-    except _INFLATE_ERROR as error:
-        return f"the archive is damaged ({error})"
-    return ""
+        raise DumpError(f"{path}: the file cannot be read ({error.strerror or error}).") from None
+
+
+def demand_sound(path: Path) -> None:
+    """Read an archive up to its trailer. Raises DumpError that names the file and its damage."""
+    with reading(path) as file:
+        if path.stat().st_size == 0:
+            raise DumpError(f"{path}: the file is empty, it has not even a gzip header.")
+        while file.read(BLOCK):
+            pass
 
 
 def header(path: Path) -> tuple[str, ...]:

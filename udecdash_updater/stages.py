@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from udecdash_updater import (
@@ -24,6 +25,8 @@ from udecdash_updater import (
     tables,
     workers,
 )
+from udecdash_updater.demo import site
+from udecdash_updater.demo.site import Site
 from udecdash_updater.dispatch import Enqueued
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import DumpError, UpdaterError
@@ -43,7 +46,8 @@ class Night:
     settings: Settings
     resources: contextlib.ExitStack
     waits: bool
-    demo: bool = False
+    site: Site | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     warnings: list[str] = field(default_factory=list)
     ledger: Ledger | None = None
     cleared: clearing.Cleared | None = None
@@ -86,6 +90,9 @@ class Night:
 
 def check(night: Night) -> None:
     """Servers, lock, database, command line and front end are there; what only marrs the night is noted."""
+    if night.settings.embedded_database and night.settings.path_data_files is None:
+        night.site = night.resources.enter_context(site.opened(night.settings.udecdash_home))
+        night.settings = night.settings.model_copy(update=night.site.values)
     night.settings = night.resources.enter_context(embedded.servers(night.settings))
     settings = night.settings
     night.ledger = ledger.open_run(settings)
@@ -177,7 +184,7 @@ def _mend(night: Night, found: Dump) -> Dump:
 
 
 def _damaged_error(damaged: dict[DumpFile, str]) -> DumpError:
-    told = "".join(f"\n  - table {file.table}, file {file.path}: {why}" for file, why in damaged.items())
+    told = "".join(f"\n  - table {file.table}, {why}" for file, why in damaged.items())
     return DumpError(
         f"Archives are damaged:{told}",
         hint="Delete these files and sync again: canvasDataCli never fetches a name that is on disk.",

@@ -71,9 +71,7 @@ def _copy_file(
     if table.name not in _DROPPED:
         try:
             return _copy_plainly(cursor, staging, file)
-        except (db.Error, rows.SuspiciousLineError, _MiscountError) as error:
-            if not isinstance(error, _MiscountError | rows.SuspiciousLineError | db.BAD_ROW):
-                raise
+        except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
             LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
     return _copy_carefully(cursor, table, staging, file, gate)
 
@@ -83,7 +81,7 @@ class _MiscountError(Exception):
 
 
 def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile) -> FileCount:
-    with rows.open_file(file.path) as plain, db.savepoint(cursor, "file"):
+    with rows.reading(file.path) as plain, db.savepoint(cursor, "file"):
         reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain)
         loaded = db.copy_in(cursor, staging, file.columns, reader)
         if loaded != reader.lines:
@@ -95,7 +93,7 @@ def _copy_carefully(
     cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects
 ) -> FileCount:
     tally = Tally(len(gate.rejects))
-    with rows.open_file(file.path) as plain:
+    with rows.reading(file.path) as plain:
         sound = rows.sound_lines(
             rows.skip_header(plain) if file.header else plain,
             len(file.columns),

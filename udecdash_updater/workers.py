@@ -18,7 +18,7 @@ from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
 RUNNING = "RUNNING"
-_FAILED = ("FATAL", "BACKOFF", "UNKNOWN")
+_PENDING = {"STARTING", "STOPPING"}
 _STATUS = re.compile(r"^(\S+)\s+(STOPPED|STARTING|RUNNING|BACKOFF|STOPPING|EXITED|FATAL|UNKNOWN)\b", re.MULTILINE)
 # supervisorctl 3 leaves with 0 whatever happened, so its words count too; these two only say that it was so already.
 _COMPLAINT = re.compile(r"ERROR \((?!already started|not running)|refused connection|no such file$", re.MULTILINE)
@@ -76,14 +76,14 @@ def start(settings: Settings) -> dict[str, str]:
     while True:
         # Again in each round: a worker that was still stopping when asked stays stopped.
         started = _supervisorctl(settings, "start", settings.supervisor_timeout)
-        if started.code in _NOT_RUNNING:
-            raise started.error("start", _last_words(settings, started.output))
-        _judge(started, "start")
+        if started.code not in {0, *_NOT_RUNNING}:
+            raise started.error("start")
         answer, states = _status(settings)
         if set(states.values()) == {RUNNING}:
             return states
-        if set(states.values()) & set(_FAILED) or time.monotonic() > limit:
-            raise answer.error("not all of them run", _last_words(settings, answer.output))
+        if not set(states.values()) & _PENDING or time.monotonic() > limit:
+            told = started if started.code else answer
+            raise told.error("not all of them run", _last_words(settings, told.output))
         time.sleep(_PAUSE)
 
 

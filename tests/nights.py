@@ -1,0 +1,90 @@
+"""Nights for tests: generated dumps, and the loader run on them without the pipeline around it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from udecdash_updater import canvas, dashboard, db, dump, jobs, ledger, requests, tables
+from udecdash_updater.demo.university import generate
+from udecdash_updater.requests import RequestsLoaded
+from udecdash_updater.settings import Settings
+from udecdash_updater.tables import Published
+
+SIZE = {"students": 40, "courses": 4, "requests": 1500, "days": 16}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one load did."""
+
+    run: int
+    published: dict[str, Published]
+    requests: RequestsLoaded
+
+
+def make_nights(folder: Path, nights: Sequence[int], *, seed: int = 11, **more: int) -> dict[int, Path]:
+    """Generated dumps of these nights below `folder`: the folder of each, with dataFiles and truth.json."""
+    for night in nights:
+        generate(folder / f"night{night}", seed=seed, night=night, **(SIZE | more))  # type: ignore[arg-type] # sizes are numbers
+    return {night: folder / f"night{night}" for night in nights}
+
+
+def truth(night: Path) -> dict[str, Any]:
+    """The truth.json beside a dump."""
+    told: dict[str, Any] = json.loads((night / "truth.json").read_text(encoding="utf-8"))
+    return told
+
+
+def load(settings: Settings, data_files: Path, *, compare: bool = True) -> Loaded:
+    """Load the dump in `data_files`: full tables, then requests."""
+    book = ledger.open_run(settings)
+    try:
+        dashboard.prepare(settings)
+        found = dump.read(data_files)
+        with db.opened(settings) as connection, db.transaction(connection) as cursor:
+            canvas.create(cursor, found.full_tables())
+        published = tables.load(settings, found, book.run)
+        with db.opened(settings) as connection, connection.cursor() as cursor:
+            loaded = {(name, size) for name, size in db.rows(cursor, "loaded_request_files")}
+        files = dump.new_request_files(found, loaded, compare=compare)
+        done = requests.load(settings, found, files, book.run)
+        book.end_run(0, None, [])
+    finally:
+        book.close()
+    return Loaded(book.run, {one.table: one for one in published}, done)
+
+
+def process(settings: Settings, run: int) -> int:
+    """Judge all that is due, as workers would; how many courses were due."""
+    with db.opened(settings, patient=True) as connection:
+        with connection.cursor() as cursor:
+            courses = [course for course, _, _ in jobs.due(cursor)]
+        for course in courses:
+            jobs.process_course(connection, settings, run, course)
+    return len(courses)
+
+
+def write_archive(path: Path, content: bytes) -> Path:
+    """A .gz of these bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content, mtime=0))
+    return path
+
+
+def mini_dump(folder: Path, tables_: dict[str, list[tuple[str, str]]], files: dict[str, dict[str, bytes]]) -> Path:
+    """A dump of one's own: tables with (column, type) each, and the plain content of each table's files by name."""
+    entries = {
+        name: {"tableName": name, "columns": [{"name": column, "type": kind} for column, kind in columns]}
+        for name, columns in tables_.items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "schema.json").write_text(json.dumps({"version": "4.2.6", "schema": entries}), encoding="utf-8")
+    for table, named in files.items():
+        for name, content in named.items():
+            write_archive(folder / table / name, content)
+    return folder
