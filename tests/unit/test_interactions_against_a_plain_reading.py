@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from udecdash_updater.clock import Clock
 from udecdash_updater.interactions import Classifier, Interaction, Request, Unresolved, is_trash
 from udecdash_updater.resources import Resources, pages_by_slug
+from udecdash_updater.targets import URL_KINDS, parse
 
 COURSE, COURSE_CANVAS_ID = 10, 7
 Row = dict[str, Any]
@@ -139,9 +140,9 @@ def plain_device(agent: str | None) -> str:
 
 # ---- what is generated: ids are few, so that they meet; canvas_id = id + 2, so that mixing them up shows ----
 
-IDS = st.integers(1, 5)
-POINTERS = st.none() | st.integers(0, 5)
-SLUGS = st.sampled_from(["a", "b", "ñ #", "A", "3", "x%20y"])
+IDS = st.integers(1, 4)
+POINTERS = st.sampled_from([None, None, None, 0, 1, 2, 3, 4])
+SLUGS = st.sampled_from(["a", "a", "a", "b", "ñ #", "A", "3"])
 ITEM: dict[str, st.SearchStrategy[Any]] = {
     "course_id": st.sampled_from([COURSE, COURSE, COURSE, 11]),
     "content_type": st.sampled_from(["WikiPage", "ExternalUrl", "ExternalUrl ", None]),
@@ -155,7 +156,7 @@ TABLES = ("file_dim", "quiz_dim", "discussion_topic_dim", "assignment_dim", "ext
 
 
 def rows_of(**columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Row]]:
-    ids = st.sets(IDS)
+    ids = st.sets(IDS, min_size=2)
     rows = ids.flatmap(
         lambda ids: st.tuples(*(st.fixed_dictionaries({"id": st.just(i), **columns}) for i in sorted(ids)))
     )
@@ -170,7 +171,7 @@ WORLDS = st.fixed_dictionaries(
     }
 )
 NUMBERS = (
-    st.integers(0, 8).map(str)
+    st.sampled_from(["0", "3", "4", "5", "6", "7", ""])
     | st.sampled_from(
         [
             "+5",
@@ -202,19 +203,18 @@ NUMBERS = (
     )
     | st.sampled_from([str(2**63), str(2**63 - 1), "9" * 40, "0" * 40 + "5"])
 )
+KINDS = ["pages", "files", "quizzes", "discussion_topics", "assignments", "external_tools", "modules/items"]
 PLACES = st.builds(
     "{}/courses/{}/{}/{}{}".format,
     st.sampled_from(["", "", "/api/v1", "https://host", "/login?to="]),
-    st.sampled_from([str(COURSE_CANVAS_ID)] * 8 + ["8", "07", "77", "", "-7"]),
-    st.sampled_from(
-        ["pages", "files", "quizzes", "discussion_topics", "assignments", "external_tools", "modules/items"] * 3
-        + ["module/items", "modules", "Pages", "file"]
-    ),
+    st.sampled_from([str(COURSE_CANVAS_ID)] * 20 + ["8", "07", "77", "", "-7"]),
+    st.sampled_from([*KINDS, *KINDS, "pages", "modules/items", "modules/items", "modules", "Pages"]),
     NUMBERS | SLUGS,
     st.sampled_from(["", "", "/", "?", "/download?", "/download", "?x=/", "#", "&", "/submissions/5"]),
 )
-URLS = st.none() | st.lists(PLACES | st.text("/?ab57courses", max_size=12), max_size=4).map("".join)
-COLUMNS = st.none() | st.none() | st.integers(0, 6)
+JUNK = st.text("/?ab57courses", max_size=12)
+URLS = st.lists(st.one_of(PLACES, PLACES, PLACES, JUNK), max_size=4).map("".join)
+COLUMNS = st.sampled_from([None, None, None, None, 0, 1, 2, 5])
 AGENTS = st.none() | st.sampled_from(["", "iPad", "ipad", "x Opera Mini/7", "OperaMini", "webOS", "Windows NT"])
 CHANGES = [datetime(2021, 4, 4, 3), datetime(2021, 9, 5, 4), datetime(2022, 9, 11, 4), datetime(2019, 4, 7, 3)]
 """Ends and beginnings of summer time in Chile, UTC."""
@@ -232,7 +232,7 @@ REQUESTS = st.builds(
     COLUMNS,
     COLUMNS,
     COLUMNS,
-    URLS,
+    st.none() | URLS | URLS | URLS,
     AGENTS,
 )
 
@@ -252,6 +252,20 @@ def judged(world: World, chunk: list[Request]) -> list[Interaction | Unresolved]
             rows = [row for row in world[lookup.table] if row[lookup.column] in ids]
             classifier.resources.add(lookup, ids, [[row[c] for c in lookup.columns] for row in rows])
     return [classifier.classify(request) for request in chunk]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(URLS)
+def test_what_a_url_names_agrees_with_the_plain_reading(url: str) -> None:
+    target = parse(url, COURSE_CANVAS_ID)
+    assert target.slug == plain_part(url, "pages")
+    assert target.downloaded == ("/download?" in url)
+    item = plain_number(plain_part(url, "modules/items"))
+    assert target.item_id == (None if item in (0, "nothing") else item)
+    for kind, table in URL_KINDS.items():
+        number = plain_number(plain_part(url, kind))
+        found = target.mentions.get(table)
+        assert (found and ("nothing" if found.id is None else found.id)) == number
 
 
 @settings(max_examples=600, deadline=None)
@@ -298,6 +312,7 @@ def test_the_package_and_the_plain_reading_agree(world: World, chunk: list[Reque
     times=st.lists(st.datetimes(datetime(1900, 1, 2), datetime(2037, 12, 30)), max_size=8),
     near=st.lists(TIMES, max_size=8),
 )
+@example(zone="America/Goose_Bay", times=[], near=["2010-03-14 04:00:59", "2010-03-14 04:01:00"])
 @example(zone="Pacific/Apia", times=[datetime(2011, 12, 30, 9, 59, 59), datetime(2011, 12, 30, 10)], near=[])
 @example(zone="America/Santiago", times=[datetime(1910, 1, 10, 4, 42, s) for s in (44, 45, 46)], near=[])
 def test_local_times_agree_with_the_plain_reading(zone: str, times: list[datetime], near: list[str]) -> None:
