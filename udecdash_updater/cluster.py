@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -89,6 +90,17 @@ def open_cluster(data: Path, account: Account | None, outside: Path, guard: list
     programs = find_postgres(account, outside)
     _make(data, programs, account, guard)
     return Cluster(data, programs, account)
+
+
+def _forget_dead_server(data: Path) -> None:
+    """Remove the pid file of a server that is gone when another program has its process id by now.
+
+    PostgreSQL believes such a file and does not start; in a container, where ids begin anew, that is likely.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((data / "postmaster.pid").read_bytes().split()[0])
+        if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip() != "postgres":
+            (data / "postmaster.pid").unlink()
 
 
 def _programs_for(data: Path, account: Account | None, outside: Path) -> Postgres:

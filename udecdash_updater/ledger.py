@@ -37,9 +37,9 @@ class Ledger:
         with db.told(f"writing the ledger ({statement})"), self._connection.cursor() as cursor:
             db.run(cursor, statement, {"run": self.run, **values})
 
-    def begin_stage(self, position: int, name: str) -> None:
-        """Record that stage `name`, number `position` of the night, begins."""
-        self._write("begin_stage", position=position, name=name)
+    def begin_stage(self, position: int, name: str, began: datetime | None = None) -> None:
+        """Record that stage `name`, number `position` of the night, begins now or began at `began` (aware)."""
+        self._write("begin_stage", position=position, name=name, began=began)
 
     def end_stage(self, position: int, outcome: str, message: str | None = None) -> None:
         """Record how a stage ended: 'done', 'failed' or 'warning', and why."""

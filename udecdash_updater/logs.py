@@ -8,6 +8,8 @@ import re
 import sys
 from collections.abc import Iterable
 
+import stamina.instrumentation
+
 LOGGER = logging.getLogger("udecdash_updater")
 LAST_LINES = 30
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -48,6 +50,7 @@ class Tail(logging.Handler):
 
 def configure(secrets: Iterable[str] = (), *, level: int = logging.INFO) -> tuple[SecretMask, Tail]:
     """Send our log to stderr and to a Tail, both masked; returns mask and tail. Calling it again replaces both."""
+    stamina.instrumentation.set_on_retry_hooks([])  # who retries tells of it in our own words
     mask = SecretMask(secrets)
     tail = Tail()
     for handler in list(LOGGER.handlers):

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
 
@@ -103,7 +104,7 @@ def _skipped(stage: Stage, failures: list[Failure]) -> bool:
 def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
     """Run one stage. The one place where every error ends: it is told, and the night decides what still runs."""
     LOGGER.info("%s ...", stage.name)
-    warnings = len(night.warnings)
+    warnings, began = len(night.warnings), datetime.now(timezone.utc)
     _note(night, "begin_stage", position, stage.name)
     try:
         stage.work(night)
@@ -112,8 +113,8 @@ def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
         LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint())
         _note(night, "end_stage", position, "failed", str(known))
         return Failure(stage.name, known)
-    if position == 0:  # the ledger opens in the first stage
-        _note(night, "begin_stage", position, stage.name)
+    if position == 0:  # this stage opened the ledger
+        _note(night, "begin_stage", position, stage.name, began)
     _note(night, "end_stage", position, "warning" if len(night.warnings) > warnings else "done")
     return None
 

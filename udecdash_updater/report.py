@@ -11,7 +11,10 @@ from rich.table import Table as Grid
 
 from udecdash_updater.ledger import Ledger
 
-_NO_CHANGES = (0, 0, 0, 0)
+REQUESTS = "requests"
+_WIDTH = 140
+_SHOWN = 20  # the tables that changed most; the others in one row
+_NOTHING = (0,) * 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ def summarize(ledger: Ledger, by_kind: Mapping[str, int]) -> Summary:
     courses, judged, interactions = ledger.rows("run_interactions")[0]
     return Summary(
         ledger.run,
-        tuple((name, outcome or "running", seconds or 0.0) for name, outcome, seconds in ledger.rows("run_stages")),
+        tuple((name, outcome, seconds) for name, outcome, seconds in ledger.rows("run_stages") if outcome),
         {name: tuple(map(int, counts)) for name, *counts in ledger.rows("run_files")},
         {name: tuple(counts) for name, *counts in ledger.rows("run_tables")},
         courses,
@@ -45,14 +48,14 @@ def summarize(ledger: Ledger, by_kind: Mapping[str, int]) -> Summary:
 
 def show(summary: Summary, out: TextIO) -> None:
     """Write the summary's tables to `out`, wide enough for their numbers."""
-    console = Console(file=out, width=110 if not out.isatty() else None)
+    console = Console(file=out, width=None if out.isatty() else _WIDTH)
     console.print(_tables(summary), _interactions(summary), _stages(summary))
 
 
-def _grid(title: str, *columns: str) -> Grid:
-    grid = Grid(title=title, title_justify="left", header_style="bold")
+def _grid(title: str, *columns: str, caption: str | None = None) -> Grid:
+    grid = Grid(title=title, title_justify="left", header_style="bold", caption=caption, caption_justify="left")
     for number, column in enumerate(columns):
-        grid.add_column(column, justify="right" if number else "left")
+        grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=not number)
     return grid
 
 
@@ -61,28 +64,30 @@ def _tables(summary: Summary) -> Grid:
         f"Run {summary.run}: tables", "table", "files", "lines", "loaded", "filtered", "repeated", "rejected",
         "new", "changed", "gone",
     )  # fmt: skip
-    busy = {name for name, counts in summary.tables.items() if any(counts[1:])}
-    for name in sorted(busy | {"requests"}):
-        counts = summary.files.get(name, (0,) * 6)
-        _, new, changed, gone = summary.tables.get(name, (0, counts[2], 0, 0))
-        grid.add_row(name, *(f"{count:,}" for count in (*counts, new, changed, gone)))
-    quiet = len(summary.tables.keys() - busy)
-    if quiet:
-        grid.add_row(f"{quiet} tables without changes", *[""] * 9)
-    total = [sum(counts[n] for counts in summary.files.values()) for n in range(6)]
-    changes = [sum(counts[n] for counts in summary.tables.values()) for n in range(1, 4)]
-    changes[0] += summary.files.get("requests", (0,) * 6)[2]
-    grid.add_section()
-    grid.add_row("total", *(f"{count:,}" for count in (*total, *changes)))
+    counted = {name: _counts(summary, name) for name in {*summary.files, *summary.tables, REQUESTS}}
+    busiest = sorted(counted, key=lambda name: (-sum(counted[name][6:]), name))
+    shown = sorted({*busiest[:_SHOWN], REQUESTS})
+    for name in shown:
+        grid.add_row(name, *(f"{count:,}" for count in counted[name]))
+    for title, names in ((f"{len(counted) - len(shown)} other tables", counted.keys() - set(shown)), ("all", counted)):
+        grid.add_section()
+        sums = [sum(counted[name][place] for name in names) for place in range(len(_NOTHING))]
+        grid.add_row(title, *(f"{count:,}" for count in sums))
     return grid
+
+
+def _counts(summary: Summary, table: str) -> tuple[int, ...]:
+    """Files, lines, loaded, filtered, repeated, rejected; new, changed, gone. Requests only grow: loaded is new."""
+    lines = summary.files.get(table, _NOTHING[:6])
+    return (*lines, *(summary.tables[table][1:] if table in summary.tables else (lines[2], 0, 0)))
 
 
 def _interactions(summary: Summary) -> Grid:
     grid = _grid(
-        f"Interactions: {summary.judged:,} requests judged in {summary.courses:,} courses,"
-        f" {summary.interactions:,} interactions new",
+        f"Interactions: {summary.interactions:,} new",
         "table",
         "rows now",
+        caption=f"{summary.judged:,} requests judged in {summary.courses:,} courses",
     )
     for name, count in summary.by_kind.items():
         grid.add_row(name, f"{count:,}")

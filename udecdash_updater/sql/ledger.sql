@@ -39,7 +39,8 @@ update udecdash.runs set ended_at = clock_timestamp(), exit_code = %(exit_code)s
     warnings = %(warnings)s where id = %(run)s
 
 -- begin_stage: a stage begins
-insert into udecdash.stages (run_id, position, name) values (%(run)s, %(position)s, %(name)s)
+insert into udecdash.stages (run_id, position, name, started_at)
+values (%(run)s, %(position)s, %(name)s, coalesce(%(began)s, clock_timestamp()))
 
 -- end_stage: a stage ended
 update udecdash.stages set ended_at = clock_timestamp(), outcome = %(outcome)s, message = %(message)s
