@@ -84,6 +84,7 @@ def open_cluster(data: Path, account: Account | None, outside: Path, guard: list
     """
     if (data / "PG_VERSION").exists():
         account = owner_account(data, account)
+        _forget_dead_server(data)
         return Cluster(data, _programs_for(data, account, outside), account)
     if data.exists() and any(data.iterdir()):
         raise DatabaseError(f"The folder {data} is no data folder of PostgreSQL.", hint="Move it away.")

@@ -209,6 +209,22 @@ def test_a_killed_postgres_comes_back_within_the_run(home: Path) -> None:
         assert until(answers)
 
 
+def test_a_dead_servers_process_id_may_belong_to_another_program_by_now(home: Path) -> None:
+    with launched(home) as (process, _):
+        for name in ("supervisord", "postgres"):
+            kill(lock_pid(home, name))
+        kill(process.pid)
+    assert until(lambda: processes(str(home)) == {})
+    note = home / "postgres" / "postmaster.pid"
+    _, *others = note.read_text(encoding="ascii").splitlines()
+    owner = note.stat().st_uid
+    with subprocess.Popen(["sleep", "600"], user=owner if AS_ROOT else None) as stranger:
+        note.write_text("\n".join([str(stranger.pid), *others]), encoding="ascii")
+        with embedded.servers(database_only(home)) as found:
+            assert execute(found, "SELECT 1") == [(1,)]
+        stranger.kill()
+
+
 @pytest.mark.parametrize("part", ["PG_VERSION", "global", "base/1"])
 def test_a_run_killed_while_it_makes_the_data_folder_is_made_good(home: Path, part: str) -> None:
     command = [sys.executable, "-c", _LAUNCHER, str(home)]
