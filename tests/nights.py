@@ -51,7 +51,8 @@ def load(settings: Settings, data_files: Path, *, compare: bool = True) -> Loade
         published = tables.load(settings, found, book.run)
         with db.opened(settings) as connection, connection.cursor() as cursor:
             loaded = {(name, size) for name, size in db.rows(cursor, "loaded_request_files")}
-        files = dump.new_request_files(found, loaded, compare=compare)
+        files, damaged = dump.verify(dump.new_request_files(found, loaded, compare=compare))
+        assert not damaged
         done = requests.load(settings, found, files, book.run)
         book.end_run(0, None, [])
     finally:

@@ -14,17 +14,18 @@ _INDEXED = ("course_id", "user_id", "item_id", "item_canvas_id", "viewed")
 def prepare(settings: Settings) -> None:
     """Create what is missing of requests, the interaction tables and their indexes, as the contract says.
 
-    A found `requests` gets our two indexes; where it holds duplicates, that of time and id is no unique one.
     Raises DatabaseError when PostgreSQL refuses.
     """
-    with db.told("creating the dashboard's tables"), db.opened(settings) as connection:
-        with db.transaction(connection) as cursor:
-            cursor.execute(db.statement("create_schema", schema=db.identifier(settings.db_schema)))
-            _create_requests(cursor)
-            for table in INTERACTION_TABLES:
-                _create_interactions(cursor, table)
-            _create_course_tables(cursor)
-        _index_time(connection)
+    with (
+        db.told("creating the dashboard's tables"),
+        db.opened(settings) as connection,
+        db.transaction(connection) as cursor,
+    ):
+        cursor.execute(db.statement("create_schema", schema=db.identifier(settings.db_schema)))
+        _create_requests(cursor)
+        for table in INTERACTION_TABLES:
+            _create_interactions(cursor, table)
+        _create_course_tables(cursor)
 
 
 def _exists(cursor: db.Cursor, table: str) -> bool:
@@ -32,10 +33,9 @@ def _exists(cursor: db.Cursor, table: str) -> bool:
 
 
 def _create_requests(cursor: db.Cursor) -> None:
+    # Its indexes come with its first rows: building them at once is much faster than row by row.
     if not _exists(cursor, "requests"):
         db.run(cursor, "create_requests")
-        db.run(cursor, "index_requests_id")
-    db.run(cursor, "index_requests_course")
 
 
 def _create_interactions(cursor: db.Cursor, table: str) -> None:
@@ -59,11 +59,21 @@ def _create_course_tables(cursor: db.Cursor) -> None:
     db.run(cursor, "index_unprocessable")
 
 
-def _index_time(connection: db.Connection) -> None:
+def index_requests(cursor: db.Cursor) -> None:
+    """The indexes of requests, where they are missing: the dashboard's, and ours of course and of time."""
+    columns = [columns for (columns,) in db.rows(cursor, "indexed_columns", {"table": "requests"})]
+    if not any(found[0] == "id" for found in columns):
+        db.run(cursor, "index_requests_id")
+    if ["course_id", "local_id"] not in columns:
+        db.run(cursor, "index_requests_course")
+    if ["timestamp", "id"] not in columns:
+        _index_time(cursor)
+
+
+def _index_time(cursor: db.Cursor) -> None:
     try:
-        with db.transaction(connection) as cursor:
+        with db.savepoint(cursor, "unique"):
             db.run(cursor, "index_requests_time")
     except db.UniqueViolation:
         LOGGER.warning("requests held some requests twice before us; they are left as they are")
-        with db.transaction(connection) as cursor:
-            db.run(cursor, "index_requests_time_plain")
+        db.run(cursor, "index_requests_time_plain")

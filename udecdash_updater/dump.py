@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from udecdash_updater import rows
@@ -42,13 +42,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class DumpFile:
-    """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them."""
+    """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them.
+
+    `earliest`, of requests only, is the file's first timestamp as a text; `verify` fills it in.
+    """
 
     table: str
     path: Path
     size: int
     columns: tuple[str, ...]
     header: bool = False
+    earliest: str = ""
 
     @property
     def name(self) -> str:
@@ -151,21 +155,27 @@ def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -
     return files
 
 
-def damaged(files: Iterable[DumpFile], *, threads: int = 2) -> dict[DumpFile, str]:
-    """Read each archive to its trailer; the damaged ones, each with what is wrong. Nothing is kept in memory."""
+def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFile], dict[DumpFile, str]]:
+    """Read each file to its end. The sound ones, and the damaged ones, each with what is wrong.
+
+    Sound requests files come with their earliest timestamp, by which they are loaded in order (rule R14).
+    """
     listed = list(files)
     with ThreadPoolExecutor(threads) as pool:
-        verdicts = pool.map(_damage, listed)
-        return {file: verdict for file, verdict in zip(listed, verdicts, strict=True) if verdict}
+        verdicts = list(zip(listed, pool.map(_read_through, listed), strict=True))
+    sound = [replace(file, earliest=earliest) for file, (earliest, wrong) in verdicts if not wrong]
+    return sound, {file: wrong for file, (_, wrong) in verdicts if wrong}
 
 
-def _damage(file: DumpFile) -> str:
+def _read_through(file: DumpFile) -> tuple[str, str]:
     try:
+        if file.table == REQUESTS and "timestamp" in file.columns:
+            return rows.earliest(file.path, file.columns.index("timestamp")), ""
         if not file.header:
             rows.demand_sound(file.path)
     except DumpError as error:
-        return error.detail
-    return ""
+        return "", error.detail
+    return "", ""
 
 
 def set_aside(file: DumpFile, aside: Path) -> Path:

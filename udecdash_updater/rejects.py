@@ -22,10 +22,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
-    """What became of a file's lines: lines = loaded + filtered + repeated + rejected.
-
-    `earliest` is the file's first timestamp, for requests only.
-    """
+    """What became of a file's lines: lines = loaded + filtered + repeated + rejected."""
 
     file: DumpFile
     lines: int
@@ -33,12 +30,11 @@ class FileCount:
     filtered: int = 0
     repeated: int = 0
     rejected: int = 0
-    earliest: str | None = None
 
     def row(self, run: int) -> db.Row:
         """The ledger's row of it."""
         counts = (self.lines, self.loaded, self.filtered, self.repeated, self.rejected)
-        return (run, self.file.table, self.file.name, self.file.size, self.earliest, *counts)
+        return (run, self.file.table, self.file.name, self.file.size, self.file.earliest or None, *counts)
 
 
 class Rejects:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import BinaryIO
 
-from udecdash_updater import db, rows
+from udecdash_updater import dashboard, db, rows
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.interactions import is_trash
@@ -53,47 +53,92 @@ class RequestsLoaded:
 
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
-_Way = Callable[[db.Cursor, db.Composable, Iterator[tuple[int, bytes]], rows.Reject], int]
+_Way = Callable[[db.Cursor, db.Composable, Sequence[str], Iterator[tuple[int, bytes]], rows.Reject], int]
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """What the filter counts on its way through a file."""
+
     lines: int = 0
     filtered: int = 0
-    earliest: bytes = b""
 
 
 def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) -> RequestsLoaded:
-    """Load the request files given: all of them, or nothing.
+    """Load the request files given, in the order of rule R14: all of them in one transaction, or nothing.
 
-    Raises DumpError when too many lines cannot be loaded, DatabaseError when PostgreSQL fails.
+    An empty table is filled directly and gets its indexes afterwards; to a full one, what is new is appended from
+    staging. Raises DumpError when too many lines cannot be loaded, DatabaseError when PostgreSQL fails.
     """
+    ordered = sorted(files, key=lambda file: (file.earliest, file.name))
     with db.told("loading requests"), db.opened(settings) as connection:
-        with db.transaction(connection) as cursor:
-            _create_staging(cursor)
-        staged = _stage_all(settings, list(enumerate(files)))
-        rejects = tuple(reject for _, found in staged for reject in found)
-        if len(rejects) > settings.max_rejected_rows:
-            raise too_many(rejects, settings.max_rejected_rows)
-        counts = dict(chain.from_iterable(counted for counted, _ in staged))
-        with db.transaction(connection) as cursor:
-            _rank(cursor, counts)
-            loaded = _append(cursor, counts)
-            db.insert_many(cursor, "record_files", [count.row(run) for count in loaded])
-            db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
-            _drop_staging(cursor)
-    return RequestsLoaded(tuple(loaded), rejects, len(dump.files.get(REQUESTS, ())) - len(files))
+        with connection.cursor() as cursor:
+            filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
+        way = _append if filled else _fill
+        counts, rejects = way(settings, connection, ordered, run)
+    return RequestsLoaded(tuple(counts), tuple(rejects), len(dump.files.get(REQUESTS, ())) - len(files))
+
+
+_Done = tuple[list[FileCount], list[Reject]]
+
+
+def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int) -> _Done:
+    """The first load: COPY straight into the table; local_id then tells which file a row came from."""
+    gate = Rejects(REQUESTS, settings.max_rejected_rows)
+    with db.transaction(connection) as cursor:
+        _begin(cursor)
+        tops, counts = [], []
+        for file in files:
+            counts.append(_copy_file(cursor, db.identifier(REQUESTS), file, gate, numbered=False))
+            tops.append(db.one(cursor, "requests_top")[0])
+        for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
+            place = tops.index(top)
+            counts[place] = _less(counts[place], times)
+        _end(cursor, run, 0, counts, gate.rejects)
+    return counts, gate.rejects
+
+
+def _append(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int) -> _Done:
+    """A later load: the files side by side into staging, what is known already left out, the rest in load order."""
+    with db.transaction(connection) as cursor:
+        _create_staging(cursor)
+    staged = _stage_all(settings, list(enumerate(files)))
+    rejects = [reject for _, found in staged for reject in found]
+    if len(rejects) > settings.max_rejected_rows:
+        raise too_many(rejects, settings.max_rejected_rows)
+    by_number = dict(chain.from_iterable(counted for counted, _ in staged))
+    with db.transaction(connection) as cursor:
+        _begin(cursor)
+        before = db.one(cursor, "requests_top")[0]
+        counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
+        _end(cursor, run, before, counts, rejects)
+        _drop_staging(cursor)
+    return counts, rejects
+
+
+def _begin(cursor: db.Cursor) -> None:
+    db.run(cursor, "more_memory")
+    db.run(cursor, "lock_requests")
+
+
+def _end(cursor: db.Cursor, run: int, before: int, counts: list[FileCount], rejects: Sequence[Reject]) -> None:
+    """In the same transaction: indexes where missing, which courses got requests, and the ledger's record."""
+    dashboard.index_requests(cursor)
+    adopted = not db.one(cursor, "any_course_noted")[0]
+    if adopted:
+        db.run(cursor, "note_unresolved_courses")
+    db.run(cursor, "note_requested_courses", {"before": 0 if adopted else before})
+    db.insert_many(cursor, "record_files", [count.row(run) for count in counts])
+    db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
 
 
 def _create_staging(cursor: db.Cursor) -> None:
     _drop_staging(cursor)
     db.run(cursor, "create_request_staging")
-    db.run(cursor, "create_request_files")
 
 
 def _drop_staging(cursor: db.Cursor) -> None:
     db.run(cursor, "drop_request_staging")
-    db.run(cursor, "drop_request_files")
 
 
 def _stage_all(settings: Settings, files: list[_Numbered]) -> list[tuple[_Counted, list[Reject]]]:
@@ -112,70 +157,71 @@ def _stage_stream(settings: Settings, stream: int, files: list[_Numbered]) -> tu
         counted = []
         for number, file in files:
             cursor.execute(db.statement("number_file", table=table, column=db.identifier("file")), {"number": number})
-            counted.append((number, _copy_file(cursor, table, file, gate)))
+            counted.append((number, _copy_file(cursor, table, file, gate, numbered=True)))
         cursor.execute(db.statement("analyze", table=table))
     return counted, gate.rejects
 
 
-def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
+def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects, *, numbered: bool) -> FileCount:
     before = len(gate.rejects)
     try:
         with db.savepoint(cursor, "file"):
-            return _copy_by(_copy_blocks, cursor, table, file, gate)
+            return _copy_by(_copy_blocks, cursor, table, file, gate, numbered=numbered)
     except db.BAD_ROW:
         LOGGER.warning("requests/%s goes line by line: it holds rows that COPY refuses", file.name)
         del gate.rejects[before:]
-        return _copy_by(_copy_lines, cursor, table, file, gate)
+        return _copy_by(copy_batches, cursor, table, file, gate, numbered=numbered)
 
 
-def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
-    tally, before = _Tally(), len(gate.rejects)
+def _copy_by(
+    way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects, *, numbered: bool
+) -> FileCount:
+    tally, before = Tally(), len(gate.rejects)
+
+    def reject(number: int, reason: str) -> None:
+        gate.add(file.name, number, reason)
+
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
-        kept = filtered(body, file, tally, lambda n, why: gate.add(file.name, n, why))
-        loaded = way(cursor, table, kept, lambda n, why: gate.add(file.name, n, why))
+        kept = filtered(body, file, tally, reject, numbered=numbered)
+        loaded = way(cursor, table, ("line", *KEPT) if numbered else KEPT, kept, reject)
     rejected = len(gate.rejects) - before
     if tally.lines != loaded + tally.filtered + rejected:
         raise DumpError(f"requests/{file.name}: {tally.lines} lines were read, {loaded} arrived in PostgreSQL.")
-    earliest = tally.earliest.decode("ascii", "replace") or None
-    return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected, earliest)
+    return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected)
 
 
 def _copy_blocks(
-    cursor: db.Cursor, table: db.Composable, lines: Iterator[tuple[int, bytes]], reject: rows.Reject
+    cursor: db.Cursor,
+    table: db.Composable,
+    columns: Sequence[str],
+    lines: Iterator[tuple[int, bytes]],
+    _reject: rows.Reject,
 ) -> int:
     blocks = iter(lambda: b"".join([line for _, line in islice(lines, _LINES_A_BLOCK)]), b"")
-    return db.copy_in(cursor, table, ("line", *KEPT), rows.LineReader(blocks))
+    return db.copy_in(cursor, table, columns, rows.LineReader(blocks))
 
 
-def _copy_lines(
-    cursor: db.Cursor, table: db.Composable, lines: Iterator[tuple[int, bytes]], reject: rows.Reject
-) -> int:
-    return copy_batches(cursor, table, ("line", *KEPT), lines, reject)
+def filtered(
+    plain: BinaryIO, file: DumpFile, tally: Tally, reject: rows.Reject, *, numbered: bool
+) -> Iterator[tuple[int, bytes]]:
+    """Rule R1: the rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
 
-
-def filtered(plain: BinaryIO, file: DumpFile, tally: _Tally, reject: rows.Reject) -> Iterator[tuple[int, bytes]]:
-    """Rule R1: the rows that are kept, as lines of (line number, *KEPT) for COPY, each with its number in the file.
-
-    `tally` counts lines and what is filtered, and notes the file's earliest timestamp; `reject` is told the rest.
+    When `numbered`, each line begins with its number. `tally` counts lines and what is filtered; `reject` is told
+    the rows that cannot be loaded.
     """
-    width, place = len(file.columns), {name: n for n, name in enumerate(file.columns)}
+    place = {name: n for n, name in enumerate(file.columns)}
     if lacking := [name for name in (*KEPT, *_FILTERED_BY) if name not in place]:
         raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
-    user, course, url, time = (place[name] for name in ("user_id", "course_id", "url", "timestamp"))
+    width, user, course, url, time = len(place), *(place[n] for n in ("user_id", "course_id", "url", "timestamp"))
     real_user, developer_key = (place[name] for name in _FILTERED_BY)
     kept = itemgetter(*(place[name] for name in KEPT))
-    earliest = b""
     for number, raw in enumerate(plain, start=1):
         tally.lines = number
         fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
         if len(fields) != width:
             reject(number, f"{len(fields)} columns instead of {width}")
-            continue
-        stamp = fields[time]
-        if (not earliest or stamp < earliest) and stamp[:1].isdigit():
-            tally.earliest = earliest = stamp[:_MILLISECONDS]
-        if (
+        elif (
             fields[user] == _NULL
             or fields[course] == _NULL
             or fields[real_user] != _NULL
@@ -183,43 +229,25 @@ def filtered(plain: BinaryIO, file: DumpFile, tally: _Tally, reject: rows.Reject
             or is_trash(fields[url])
         ):
             tally.filtered += 1
-            continue
-        fields[time] = stamp[:_MILLISECONDS]
-        line = b"%d\t%b\n" % (number, b"\t".join(kept(fields)))
-        if reason := _fault(stamp, line):
-            reject(number, reason)
         else:
-            yield number, line
+            fields[time] = fields[time][:_MILLISECONDS]
+            line = b"\t".join(kept(fields))
+            if reason := "timestamp: is NULL" if fields[time] == _NULL else rows.unreadable(line):
+                reject(number, reason)
+            else:
+                yield number, b"%d\t%b\n" % (number, line) if numbered else line + b"\n"
 
 
-def _fault(stamp: bytes, line: bytes) -> str:
-    if stamp == _NULL:
-        return "timestamp: is NULL"
-    return rows.fault(line[:-1], len(KEPT) + 1)
-
-
-def _rank(cursor: db.Cursor, counts: dict[int, FileCount]) -> None:
-    """Rule R14: files by their earliest timestamp, then by name."""
-    order = sorted(counts, key=lambda number: (counts[number].earliest or "", counts[number].file.name))
-    db.insert_many(cursor, "rank_request_files", [(number, rank) for rank, number in enumerate(order)])
-
-
-def _append(cursor: db.Cursor, counts: dict[int, FileCount]) -> list[FileCount]:
-    db.run(cursor, "lock_requests")
-    adopted = not db.one(cursor, "any_course_noted")[0]
-    before = 0 if adopted else db.one(cursor, "requests_top")[0]
-    if adopted:
-        db.run(cursor, "note_unresolved_courses")
+def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
     repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests"))
     first, last = db.one(cursor, "staged_request_span")
     known: dict[int, int] = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}))
     inserted = db.run(cursor, "insert_requests")
-    db.run(cursor, "note_requested_courses", {"before": before})
-    loaded = [_less(count, repeated.get(number, 0) + known.get(number, 0)) for number, count in counts.items()]
-    if inserted != sum(count.loaded for count in loaded):
-        raise DumpError(f"requests: {inserted} rows were written where {sum(c.loaded for c in loaded)} were due.")
-    return loaded
+    new = [_less(count, repeated.get(n, 0) + known.get(n, 0)) for n, count in enumerate(counts)]
+    if inserted != sum(count.loaded for count in new):
+        raise DumpError(f"requests: {inserted} rows were written where {sum(c.loaded for c in new)} were due.")
+    return new
 
 
 def _less(count: FileCount, repeated: int) -> FileCount:
-    return replace(count, loaded=count.loaded - repeated, repeated=repeated)
+    return replace(count, loaded=count.loaded - repeated, repeated=count.repeated + repeated)

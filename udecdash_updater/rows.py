@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -19,6 +20,7 @@ from udecdash_updater.errors import DumpError
 BLOCK = 128 * 1024
 Reject = Callable[[int, str], None]
 """Is told a line's number (from 1) and why it is left out."""
+_AFTER_ALL_TIMES = b"~"
 END_OF_COPY = b"\\."
 _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # isal types it as an instance
 
@@ -50,11 +52,30 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 def demand_sound(path: Path) -> None:
     """Read an archive up to its trailer. Raises DumpError that names the file and its damage."""
+    for _ in _blocks(path):
+        pass
+
+
+def earliest(path: Path, place: int) -> str:
+    """`demand_sound`, and the earliest timestamp in the column at `place` (from 0) on the way; empty where none is.
+
+    Texts are compared, not times: they are of one form, year first.
+    """
+    stamp = re.compile(rb"^(?:[^\t\n]*\t){%d}([0-9]{4}-[^\t\n]{6,25})" % place, re.MULTILINE)
+    first, rest = _AFTER_ALL_TIMES, b""
+    for block in _blocks(path):
+        whole, _, rest = (rest + block).rpartition(b"\n")
+        first = min(first, min(stamp.findall(whole), default=first))
+    first = min(first, min(stamp.findall(rest), default=first))
+    return "" if first == _AFTER_ALL_TIMES else first.decode("ascii", "replace")
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
     with reading(path) as file:
         if path.stat().st_size == 0:
             raise DumpError(f"{path}: the file is empty, it has not even a gzip header.")
-        while file.read(BLOCK):
-            pass
+        while block := file.read(BLOCK):
+            yield block
 
 
 def header(path: Path) -> tuple[str, ...]:
@@ -140,6 +161,11 @@ def fault(line: bytes, columns: int) -> str:
         return "end-of-copy mark"
     if (found := line.count(b"\t") + 1) != columns:
         return f"{found} columns instead of {columns}"
+    return unreadable(line)
+
+
+def unreadable(line: bytes) -> str:
+    """Why PostgreSQL could not read a line's bytes, or empty; its columns are not looked at."""
     if b"\x00" in line:
         return "NUL byte"
     if b"\r" in line:

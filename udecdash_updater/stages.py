@@ -127,7 +127,7 @@ def download(night: Night) -> None:
         canvas_cli.sync(night.settings)
     if night.settings.file_extension != "gz" and night.settings.enable_download:
         # unpack ends at a damaged archive, and sync never fetches a name again that is on disk.
-        _mend(night, dump.read(_folder(night)))
+        _mend(night, _archives)
         version, found = dump.read_schema(_folder(night) / "schema.json")
         LOGGER.info("unpacking the %d tables of schema %s", len(found), version)
         canvas_cli.unpack(night.settings, tuple(found))
@@ -142,21 +142,36 @@ def _folder(night: Night) -> Path:
 
 def verify(night: Night) -> None:
     """The dump is whole: archives read to their end, and no table without files that had rows."""
-    night.dump = _mend(night, _read(night))
+    night.dump, sound = _mend(night, _archives if night.settings.file_extension == "gz" else _unpacked)
     for stranger in night.dump.strangers:
         LOGGER.warning("%s is no file of the dump and was not opened", stranger)
-    night.request_files = _new_requests(night, night.dump)
+    night.request_files = tuple(file for file in sound if file.table == dump.REQUESTS)
     _demand_files(night, night.dump)
     if night.cleared:
         clearing.delete(night.cleared)
         night.cleared = None
 
 
-def _read(night: Night) -> Dump:
-    if night.settings.file_extension == "gz":
-        return dump.read(_folder(night))
+def _archives(night: Night) -> Dump:
+    return dump.read(_folder(night))
+
+
+def _unpacked(night: Night) -> Dump:
     unpacked = canvas_cli.unpacked_folder(night.settings)
     return dump.read(_folder(night), unpacked=unpacked, extension=night.settings.file_extension)
+
+
+def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpFile]]:
+    """The dump and its files to load, every one sound: damaged ones are moved aside and fetched again, once."""
+    found = find(night)
+    sound, damaged = _verify(night, found)
+    if damaged and night.settings.enable_download:
+        _fetch_again(night, damaged)
+        found = find(night)
+        sound, damaged = _verify(night, found)
+    if damaged:
+        raise _damaged_error(damaged)
+    return found, sound
 
 
 def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
@@ -165,22 +180,9 @@ def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
     return dump.new_request_files(found, loaded, compare=not night.settings.first_data_update)
 
 
-def _to_load(night: Night, found: Dump) -> list[DumpFile]:
+def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, str]]:
     full = [file for table in found.full_tables() for file in found.files[table.name]]
-    return [*full, *_new_requests(night, found)]
-
-
-def _mend(night: Night, found: Dump) -> Dump:
-    """The dump with every archive sound: damaged ones are moved aside and fetched once more where we download."""
-    threads = night.settings.load_connections
-    damaged = dump.damaged(_to_load(night, found), threads=threads)
-    if damaged and night.settings.enable_download:
-        _fetch_again(night, damaged)
-        found = _read(night) if night.settings.file_extension == "gz" else dump.read(_folder(night))
-        damaged = dump.damaged(_to_load(night, found), threads=threads)
-    if damaged:
-        raise _damaged_error(damaged)
-    return found
+    return dump.verify([*full, *_new_requests(night, found)], threads=night.settings.load_connections)
 
 
 def _damaged_error(damaged: dict[DumpFile, str]) -> DumpError:

@@ -43,3 +43,12 @@ create table if not exists unprocessable_interactions (
 
 -- index_unprocessable: a course's unresolved requests are read together
 create index if not exists unprocessable_interactions_course_id_index on unprocessable_interactions (course_id, id)
+
+-- indexed_columns: the columns of each plain index of a table
+select array_agg(a.attname::text order by k.place)
+from pg_index i
+cross join lateral unnest(i.indkey::int2[]) with ordinality k (attnum, place)
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+  and i.indpred is null and i.indexprs is null
+group by i.indexrelid

@@ -10,27 +10,10 @@ select coalesce(max(local_id), 0) from requests
 -- staged_request_span: the time range that the staged requests cover
 select min(timestamp), max(timestamp) from udecdash_staging.requests
 
--- delete_repeated_requests: the same id twice in this load: the first in load order stays
-with many as (select id from udecdash_staging.requests group by id having count(*) > 1),
-ranked as (
-    select s.file, s.line, row_number() over (partition by s.id order by f.rank, s.line) as copy
-    from udecdash_staging.requests s join many using (id) join udecdash_staging.request_files f using (file)),
-gone as (delete from udecdash_staging.requests s using ranked r
-    where s.file = r.file and s.line = r.line and r.copy > 1 returning s.file)
-select file, count(*) from gone group by file
-
 -- delete_known_requests: ids that are in requests already, looked for only in the files' own time range
 with gone as (delete from udecdash_staging.requests s using requests r
     where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file, s.line)
 select file, count(distinct line) from gone group by file
-
--- insert_requests: what is left, in load order
-insert into requests (id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id,
-    url, user_agent)
-select s.id, s.timestamp, s.user_id, s.course_id, s.quiz_id, s.discussion_id, s.conversation_id, s.assignment_id,
-    s.url, s.user_agent
-from udecdash_staging.requests s join udecdash_staging.request_files f using (file)
-order by f.rank, s.line
 
 -- note_requested_courses: the newest request of each course that got some
 insert into udecdash.course_requests (course_id, newest)
@@ -45,17 +28,11 @@ insert into udecdash.courses (course_id, unresolved)
 select course_id, count(*) from unprocessable_interactions group by course_id
 on conflict do nothing
 
--- create_request_staging: what the streams fill, one child each
+-- create_request_staging: what the streams fill, one child each; file is its place in load order (rule R14)
 create unlogged table udecdash_staging.requests (
     file integer not null, line bigint not null, id varchar(36) not null, timestamp timestamp(3) not null,
     user_id bigint, course_id bigint, quiz_id bigint, discussion_id bigint, conversation_id bigint,
     assignment_id bigint, url text, user_agent text) with (autovacuum_enabled = off)
-
--- create_request_files: the files' place in load order
-create unlogged table udecdash_staging.request_files (file integer primary key, rank integer not null)
-
--- rank_request_files: rule R14
-insert into udecdash_staging.request_files (file, rank) values %s
 
 -- create_request_stream: one stream's part of the staging
 create unlogged table {table} () inherits (udecdash_staging.requests) with (autovacuum_enabled = off)
@@ -63,5 +40,27 @@ create unlogged table {table} () inherits (udecdash_staging.requests) with (auto
 -- drop_request_staging: emptied after each run, and before the next where a run was killed
 drop table if exists udecdash_staging.requests cascade
 
--- drop_request_files: as above
-drop table if exists udecdash_staging.request_files
+-- more_memory: for sorting a night's rows and building indexes; this transaction's only
+select set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', '256MB', true)
+
+-- delete_repeated_rows: the first load's requests that stand twice: the first in load order stays; files by their top
+with many as (select id from requests group by id having count(*) > 1),
+ranked as (
+    select local_id, row_number() over (partition by id order by local_id) as copy from requests join many using (id)),
+gone as (delete from requests r using ranked where r.local_id = ranked.local_id and copy > 1 returning r.local_id)
+select (select min(top) from unnest(%(tops)s::bigint[]) top where top >= local_id), count(*) from gone group by 1
+
+-- delete_repeated_requests: the same id twice in this load: the first in load order stays
+with many as (select id from udecdash_staging.requests group by id having count(*) > 1),
+ranked as (
+    select file, line, row_number() over (partition by id order by file, line) as copy
+    from udecdash_staging.requests join many using (id)),
+gone as (delete from udecdash_staging.requests s using ranked r
+    where s.file = r.file and s.line = r.line and r.copy > 1 returning s.file)
+select file, count(*) from gone group by file
+
+-- insert_requests: what is left, in load order
+insert into requests (id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id,
+    url, user_agent)
+select id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id, url, user_agent
+from udecdash_staging.requests order by file, line
