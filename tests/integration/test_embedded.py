@@ -218,11 +218,14 @@ def test_a_dead_servers_process_id_may_belong_to_another_program_by_now(home: Pa
     note = home / "postgres" / "postmaster.pid"
     _, *others = note.read_text(encoding="ascii").splitlines()
     owner = note.stat().st_uid
-    with subprocess.Popen(["sleep", "600"], user=owner if AS_ROOT else None) as stranger:
+    with (
+        subprocess.Popen(["sleep", "600"], user=owner if AS_ROOT else None) as stranger,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(stranger.kill)
         note.write_text("\n".join([str(stranger.pid), *others]), encoding="ascii")
         with embedded.servers(database_only(home)) as found:
             assert execute(found, "SELECT 1") == [(1,)]
-        stranger.kill()
 
 
 @pytest.mark.parametrize("part", ["PG_VERSION", "global", "base/1"])
