@@ -197,15 +197,16 @@ def test_a_hanging_supervisorctl_is_killed_with_all_it_started(home: Path) -> No
 
 
 def test_workers_that_end_their_jobs_do_not_stop_the_night(
-    supervised: Supervised, caplog: pytest.LogCaptureFixture
+    supervised: Supervised, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     logging.getLogger("udecdash_updater").propagate = True
-    busy = "sh -c 'trap \"sleep 3; exit 0\" TERM; while :; do sleep 0.1; done'"
+    busy = f"sh -c 'trap \"sleep 3; exit 0\" TERM; touch {tmp_path}/busy; while :; do sleep 0.1; done'"
     settings = supervised(
         f"\n[program:udecdash-workers]\ncommand={busy}\nstopwaitsecs=20\nstartsecs=0\n",
         supervisor_programs="udecdash-workers",
         supervisor_timeout=1,
     )
+    assert until((tmp_path / "busy").exists)
     assert workers.stop(settings) == {"udecdash-workers": "STOPPING"}
     assert "Workers still end their jobs" in caplog.text
     # Asked to start while it still stops, it is started once it has stopped.
