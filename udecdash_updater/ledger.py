@@ -61,16 +61,15 @@ def open_run(settings: Settings) -> Ledger:
     Raises RunActiveError naming the holder, DatabaseError when PostgreSQL is away or refuses.
     """
     connection = db.connect(settings, name="udecdash-updater ledger")
-    try:
+    with contextlib.ExitStack() as failing:
+        failing.callback(connection.close)
         with db.told("opening the ledger"), connection.cursor() as cursor:
             _lock(cursor)
             migrate(connection)
             values = {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
             run, started = db.one(cursor, "begin_run", values)
             db.run(cursor, "end_abandoned_runs", {"run": run})
-    except BaseException:
-        connection.close()
-        raise
+        failing.pop_all()
     return Ledger(connection, run, started)
 
 

@@ -260,8 +260,13 @@ def demonstrate_when_empty(folder: Path | None = None) -> bool:
     given = {**dotenv_values((folder or script_folder()) / ".env"), **os.environ}
     if any((given.get(name) or "").strip() for name in (*SEED_NAMES, "REDIS_URL")):
         return False
-    os.environ.update(DB_HOST=EMBEDDED, REDIS_URL=EMBEDDED)
+    demonstrate()
     return True
+
+
+def demonstrate() -> None:
+    """Choose the embedded default for this process."""
+    os.environ.update(DB_HOST=EMBEDDED, REDIS_URL=EMBEDDED)
 
 
 def load_for_worker() -> Settings:
