@@ -5,17 +5,38 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from udecdash_updater.errors import SettingsError
+from udecdash_updater.fields import (
+    EMBEDDED,
+    Command,
+    Emails,
+    Extension,
+    Flag,
+    Folder,
+    Identifier,
+    Language,
+    Limits,
+    MailTls,
+    Occasion,
+    Port,
+    Positive,
+    Programs,
+    RedisUrl,
+    SslMode,
+    Text,
+    Zone,
+)
 
-EMBEDDED = "embedded"
 # The names of the first UDECDash updater, in the order of its template.
 SEED_NAMES = (
     "DB_HOST",
@@ -40,118 +61,38 @@ SEED_NAMES = (
     "SERVER_CANVAS_DATA_CLI_COMMAND_PATH",
     "FRONTEND_DIR",
 )
-DATABASE_NAMES = ("DB_HOST", "DB_PORT", "DB_NAME", "DB_USERNAME", "DB_PASSWORD")
-_DATABASE_FIELDS = tuple(name.lower() for name in DATABASE_NAMES)
+_DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
+_SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "redis_url")
 _QUEUE_LIMITS = (12, 20, 30, 40, 50, 60, 70, 85, 110, 3000)
 
 
-def _boolean(value: Any) -> Any:  # noqa: ANN401 - a validator sees whatever the source gave
-    words = {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "on": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "off": False,
-    }
-    if isinstance(value, str):
-        if value.strip().lower() not in words:
-            raise ValueError("must be True or False")
-        return words[value.strip().lower()]
-    return value
-
-
-def _strip(value: Any) -> Any:  # noqa: ANN401 - as above
-    return value.strip() if isinstance(value, str) else value
-
-
-def _emails(value: Any) -> Any:  # noqa: ANN401 - as above
-    if not isinstance(value, str):
-        return value
-    found = [part.strip() for part in re.split(f"[,;{re.escape(os.pathsep)}]", value) if part.strip()]
-    for address in found:
-        if not re.fullmatch(r"[^@\s<>\"]+@[^@\s<>\"]+", address):
-            raise ValueError(
-                "must be e-mail addresses, separated by the system's path separator, a comma or a semicolon"
-            )
-    return tuple(found)
-
-
-def _limits(value: Any) -> Any:  # noqa: ANN401 - as above
-    if not isinstance(value, str):
-        return value
+def _default_home() -> Path:
     try:
-        limits = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000") from None
-    if list(limits) != sorted(set(limits)) or limits[0] < 1:
-        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000")
-    return limits
+        base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+    except RuntimeError:  # an account without a home: a path that says so where a folder is really needed
+        base = Path("/nonexistent")
+    return base / "udecdash-updater"
 
 
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("must be a time zone such as America/Santiago")
-    return name
+class _NotBlank(PydanticBaseSettingsSource):
+    """Another source's values without the blank ones: a blank setting is one that is not set."""
 
-
-def _identifier(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
-        raise ValueError("must be a plain name: letters, digits and underscores")
-    return name
-
-
-def _extension(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]{1,16}", name.lstrip(".")):
-        raise ValueError("must be gz, or the extension of the unpacked files, such as txt")
-    return name.lstrip(".")
-
-
-def _redis(url: SecretStr) -> SecretStr:
-    if url.get_secret_value() != EMBEDDED and not re.match(r"(redis|rediss|unix)://\S+$", url.get_secret_value()):
-        raise ValueError("must be redis://host:port/number, rediss://..., unix:///path or embedded")
-    return url
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Flag = Annotated[bool, BeforeValidator(_boolean)]
-Text = Annotated[str, BeforeValidator(_strip)]
-Folder = Annotated[Path, BeforeValidator(_strip), AfterValidator(_absolute)]
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """DB_PASSWORD_FILE and the like: the secret stands in the file that the variable names."""
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - pydantic's signature
-        path = (
-            self.current_state.get(f"{field_name}_file") or os.environ.get(f"{field_name.upper()}_FILE") or ""
-        ).strip()
-        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+        return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in ("db_password", "smtp_pass", "server_sudo_password", "redis_url"):
-            try:
-                value, _, _ = self.get_field_value(None, name)
-            except OSError as error:
-                raise SettingsError(
-                    [f"{name.upper()}_FILE: {error.strerror}: the file it names cannot be read"]
-                ) from None
-            if value:
-                found[name] = value
-        return found
+        return {name: v for name, v in self._source().items() if not isinstance(v, str) or v.strip()}
 
 
 class Settings(BaseSettings):
     """One run's settings, as ../README.md lists them; attribute names are the variables' names in lower case.
 
-    Secrets are SecretStr and print as ***. Made by `load`; `model_copy(update=...)` gives changed copies.
+    Secrets are SecretStr and print as ***. Made by `load`, which also reads .env and *_FILE; `Settings()` reads the
+    environment alone. `model_copy(update=...)` gives changed copies.
     """
 
     model_config = SettingsConfigDict(
@@ -170,35 +111,35 @@ class Settings(BaseSettings):
     smtp_pass: SecretStr = SecretStr("")
     smtp_host: Text = ""
     smtp_port: Port = 587
-    notification_emails: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_emails)] = ()
+    notification_emails: Emails = ()
     first_data_update: Flag = False
     clear_directories_before_download: Flag = False
     enable_download: Flag = True
-    file_extension: Annotated[Text, AfterValidator(_extension)] = "gz"
+    file_extension: Extension = "gz"
     server_sudo_password: SecretStr = SecretStr("")
-    server_supervisord_command_path: Text = ""
+    server_supervisord_command_path: Command = ""
     server_canvas_data_cli_command_path: Text = ""
     frontend_dir: Folder | None = None
 
-    db_schema: Annotated[Text, AfterValidator(_identifier)] = "public"
-    redis_url: Annotated[SecretStr, AfterValidator(_redis)] = SecretStr("redis://127.0.0.1:6379/0")
-    time_zone: Annotated[Text, AfterValidator(_zone)] = "America/Santiago"
+    db_schema: Identifier = "public"
+    redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
+    time_zone: Zone = "America/Santiago"
     max_rejected_rows: Annotated[int, Field(ge=0)] = 100
     max_shrink_percent: Annotated[int, Field(ge=0, le=100)] = 30
     download_attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    download_timeout: Annotated[int, Field(ge=1)] = 6 * 3600
-    supervisor_programs: Text = "udecdash-workers:*"
+    download_timeout: Positive = 6 * 3600
+    supervisor_programs: Programs = "udecdash-workers:*"
     supervisor_config: Folder | None = None
-    supervisor_timeout: Annotated[int, Field(ge=1)] = 60
-    queue_limits: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_limits)] = _QUEUE_LIMITS
+    supervisor_timeout: Positive = 60
+    queue_limits: Limits = _QUEUE_LIMITS
     load_connections: Annotated[int, Field(ge=1, le=32)] = 2
-    interactions_timeout: Annotated[int, Field(ge=1)] = 3600
-    notify_on: Annotated[Text, Field(pattern="^(failure|warning|always)$")] = "failure"
-    language: Annotated[Text, Field(pattern="^(es|en)$")] = "es"
-    db_sslmode: Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")] = "prefer"
+    interactions_timeout: Positive = 3600
+    notify_on: Occasion = "failure"
+    language: Language = "es"
+    db_sslmode: SslMode = "prefer"
     db_sslrootcert: Text = ""
-    smtp_tls: Annotated[Text, Field(pattern="^(auto|ssl|starttls|none)$")] = "auto"
-    udecdash_home: Folder = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "udecdash-updater"
+    smtp_tls: MailTls = "auto"
+    udecdash_home: Folder = Field(default_factory=_default_home)
 
     @classmethod
     def settings_customise_sources(
@@ -209,8 +150,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then .env (design: what the main script sets is in the environment already)."""
-        return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
+        """What is given in the call, then the environment."""
+        return init_settings, _NotBlank(env_settings)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -228,28 +169,83 @@ class Settings(BaseSettings):
         return self.redis_url.get_secret_value() == EMBEDDED
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value, for the mask of logs and notices; the password inside REDIS_URL too."""
-        url = self.redis_url.get_secret_value()
-        inside = re.search(r"://[^@/]*:([^@/]+)@", url)
+        """Every secret value, for the mask of logs and notices; the passwords inside REDIS_URL too."""
         values = [self.db_password, self.smtp_pass, self.server_sudo_password]
-        return tuple(v.get_secret_value() for v in values if v.get_secret_value()) + (
-            (inside.group(1),) if inside else ()
-        )
+        found = [value.get_secret_value() for value in values] + _redis_secrets(self.redis_url.get_secret_value())
+        return tuple(secret for secret in found if secret)
+
+
+def _redis_secrets(url: str) -> list[str]:
+    parts = urlsplit(url)
+    written = [parts.password or "", *re.findall(r"[?&]password=([^&]*)", parts.query)]
+    return [*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]
 
 
 def load(folder: Path | None = None) -> Settings:
     """Read the settings: the environment, then the .env of `folder` (default: beside the main script).
 
-    Raises SettingsError that names every missing or malformed setting, never its value.
+    What the main script sets is in the environment already. Raises SettingsError that names every missing or
+    malformed setting, never its value.
     """
-    folder = folder or script_folder()
+    return _judged(folder or script_folder(), missing)
+
+
+def load_for_worker() -> Settings:
+    """A worker's settings: its environment, then the .env of its current folder; only DB_* must be there.
+
+    Raises SettingsError as `load` does.
+    """
+    return _judged(Path.cwd(), _missing_for_worker)
+
+
+def _judged(folder: Path, wanting: Callable[[Settings], list[str]]) -> Settings:
+    values, problems = _given(folder)
+    unread = [problem.partition("_FILE:")[0] for problem in problems]
     try:
-        settings = Settings(_env_file=folder / ".env")  # type: ignore[call-arg] # pydantic-settings' own argument
+        settings = Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_told(error) + missing(_lenient(folder, error))) from None
-    if problems := missing(settings):
+        problems += _told(error)
+        settings = _lenient(values, error)
+    problems += [problem for problem in wanting(settings) if problem.partition(":")[0] not in unread]
+    if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _given(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What is not blank in the environment, then in .env, by attribute names; and what could not be read."""
+    found: dict[str, Any] = {}
+    dot_env, problems = _dot_env(folder)
+    for layer in (os.environ, dot_env):
+        # Names count in any case, as pydantic-settings has it; in capitals they come last and win.
+        given = {name.lower(): text for name in sorted(layer, reverse=True) if (text := layer[name] or "").strip()}
+        for secret in _SECRETS:
+            if (path := given.get(f"{secret}_file")) and not given.get(secret) and not found.get(secret):
+                given[secret] = _secret_in(path.strip(), secret, problems)
+        found = {name: text for name, text in given.items() if text and name in Settings.model_fields} | found
+    return found, problems
+
+
+def _dot_env(folder: Path) -> tuple[Mapping[str, str | None], list[str]]:
+    try:
+        return dotenv_values(folder / ".env"), []
+    except OSError as error:
+        return {}, [f".env: {error.strerror}: {folder / '.env'}"]
+    except UnicodeDecodeError:
+        return {}, [f".env: is not a text in UTF-8: {folder / '.env'}"]
+
+
+def _secret_in(path: str, secret: str, problems: list[str]) -> str:
+    name = f"{secret.upper()}_FILE"
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text in UTF-8, or a path without a home"
+        problems.append(f"{name}: the file that it names cannot be read ({why})")
+        return ""
+    if not text:
+        problems.append(f"{name}: the file that it names is empty")
+    return text
 
 
 def demonstrate_when_empty(folder: Path | None = None) -> bool:
@@ -257,8 +253,9 @@ def demonstrate_when_empty(folder: Path | None = None) -> bool:
 
     Returns whether it did. One filled-in name is enough to mean a real site, which must then be complete.
     """
-    given = {**dotenv_values((folder or script_folder()) / ".env"), **os.environ}
-    if any((given.get(name) or "").strip() for name in (*SEED_NAMES, "REDIS_URL")):
+    dot_env, unreadable = _dot_env(folder or script_folder())
+    names = (*SEED_NAMES, "REDIS_URL", *(f"{secret.upper()}_FILE" for secret in _SECRETS))
+    if unreadable or any((layer.get(name) or "").strip() for layer in (dot_env, os.environ) for name in names):
         return False
     demonstrate()
     return True
@@ -267,21 +264,6 @@ def demonstrate_when_empty(folder: Path | None = None) -> bool:
 def demonstrate() -> None:
     """Choose the embedded default for this process."""
     os.environ.update(DB_HOST=EMBEDDED, REDIS_URL=EMBEDDED)
-
-
-def load_for_worker() -> Settings:
-    """A worker's settings: its environment, then the .env of its current folder; only DB_* must be there.
-
-    Raises SettingsError as `load` does.
-    """
-    try:
-        settings = Settings(_env_file=Path.cwd() / ".env")  # type: ignore[call-arg] # pydantic-settings' own argument
-    except ValidationError as error:
-        raise SettingsError(_told(error)) from None
-    # A worker of the embedded default comes through a private socket, without a password.
-    if problems := [problem for problem in _missing_database(settings) if not problem.startswith("DB_PASSWORD")]:
-        raise SettingsError(problems)
-    return settings
 
 
 def script_folder() -> Path:
@@ -298,11 +280,12 @@ def _told(error: ValidationError) -> list[str]:
     return list(found.values())
 
 
-def _lenient(folder: Path, error: ValidationError) -> Settings:
+def _lenient(values: Mapping[str, Any], error: ValidationError) -> Settings:
     """The settings without the malformed ones, so that the missing ones are told in the same breath."""
     bad = {str(problem["loc"][0]) for problem in error.errors(include_input=False)}
-    fine = {name: Settings.model_fields[name].get_default() for name in bad if name in Settings.model_fields}
-    return Settings(_env_file=folder / ".env", **fine)  # type: ignore[call-arg] # pydantic-settings' own argument
+    fields = Settings.model_fields
+    fine = {name: fields[name].get_default(call_default_factory=True) for name in bad if name in fields}
+    return Settings(**{**values, **fine})
 
 
 def missing(settings: Settings) -> list[str]:
@@ -319,6 +302,11 @@ def _missing_database(settings: Settings) -> list[str]:
         return []
     wanting = [name for name in _DATABASE_FIELDS if name not in settings.model_fields_set]
     return [f"{n.upper()}: is missing or blank (DB_HOST=embedded starts a private server instead)" for n in wanting]
+
+
+def _missing_for_worker(settings: Settings) -> list[str]:
+    # A worker of the embedded default comes through a private socket, without a password.
+    return [problem for problem in _missing_database(settings) if not problem.startswith("DB_PASSWORD")]
 
 
 def _missing_paths(settings: Settings) -> list[str]:

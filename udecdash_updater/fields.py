@@ -1,0 +1,141 @@
+"""The kinds of settings: how the text of each is judged and what it becomes. What is wrong is told without the text."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+from redis.connection import parse_url
+
+EMBEDDED = "embedded"
+
+
+def _boolean(value: Any) -> Any:  # noqa: ANN401 - a validator sees whatever the source gave
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
+    if isinstance(value, str):
+        if value.strip().lower() not in words:
+            raise ValueError("must be True or False")
+        return words[value.strip().lower()]
+    return value
+
+
+def _strip(value: Any) -> Any:  # noqa: ANN401 - as above
+    return value.strip() if isinstance(value, str) else value
+
+
+def _emails(value: Any) -> Any:  # noqa: ANN401 - as above
+    if not isinstance(value, str):
+        return value
+    found = [part.strip() for part in re.split(f"[,;{re.escape(os.pathsep)}]", value) if part.strip()]
+    for address in found:
+        if not re.fullmatch(r"[^@\s<>\"]+@[^@\s<>\"]+", address):
+            raise ValueError(
+                "must be e-mail addresses, separated by the system's path separator, a comma or a semicolon"
+            )
+    return tuple(found)
+
+
+def _limits(value: Any) -> Any:  # noqa: ANN401 - as above
+    if not isinstance(value, str):
+        return value
+    try:
+        limits = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000") from None
+    if list(limits) != sorted(set(limits)) or limits[0] < 1:
+        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000")
+    return limits
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be a time zone such as America/Santiago")
+    return name
+
+
+def _identifier(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
+        raise ValueError("must be a plain name: letters, digits and underscores")
+    return name
+
+
+def _extension(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{1,16}", name.lstrip(".")):
+        raise ValueError("must be gz, or the extension of the unpacked files, such as txt")
+    return name.lstrip(".")
+
+
+def _redis(given: SecretStr) -> SecretStr:
+    url = given.get_secret_value().strip()
+    if url.lower() == EMBEDDED:
+        return SecretStr(EMBEDDED)
+    try:
+        fits = bool(re.match(r"(redis|rediss|unix)://[^\s/?][^\s]*$|unix:///\S+$", url)) and bool(parse_url(url))  # type: ignore[no-untyped-call] # redis' own
+    except ValueError:  # its text would quote the password
+        fits = False
+    if not fits:
+        raise ValueError("must be redis://host:port/number, rediss://..., unix:///path or embedded")
+    return SecretStr(url)
+
+
+def _language(value: Any) -> Any:  # noqa: ANN401 - as above
+    """Also the system's own LANGUAGE, a list of locales such as es_CL:es:en, whose first es or en counts."""
+    if not isinstance(value, str) or not re.search("[_:]", value):
+        return _strip(value)
+    return next((part[:2] for part in value.split(":") if re.match("(es|en)([_.@]|$)", part)), "es")
+
+
+def _command(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError:
+        raise ValueError("must be a command, its quotation marks in pairs") from None
+    return text
+
+
+def _programs(text: str) -> str:
+    names = text.replace(",", " ").split()
+    if any(name == "all" or name.startswith("-") for name in names):
+        raise ValueError("must name the workers' group, as in udecdash-workers:*; never all")
+    return text
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("must be a path; the home folder that its ~ means is not known") from None
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+Text = Annotated[str, BeforeValidator(_strip)]
+Folder = Annotated[Path, BeforeValidator(_strip), AfterValidator(_absolute)]
+Emails = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_emails)]
+Limits = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_limits)]
+Extension = Annotated[Text, AfterValidator(_extension)]
+Identifier = Annotated[Text, AfterValidator(_identifier)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
+Zone = Annotated[Text, AfterValidator(_zone)]
+Command = Annotated[Text, AfterValidator(_command)]
+Programs = Annotated[Text, AfterValidator(_programs)]
+Language = Annotated[str, BeforeValidator(_language), Field(pattern="^(es|en)$")]
+Occasion = Annotated[Text, Field(pattern="^(failure|warning|always)$")]
+SslMode = Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")]
+MailTls = Annotated[Text, Field(pattern="^(auto|ssl|starttls|none)$")]
+Positive = Annotated[int, Field(ge=1)]
