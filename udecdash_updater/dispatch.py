@@ -22,7 +22,7 @@ from udecdash_updater.settings import Settings
 FUNCTION = "udecdash_updater.jobs.process_courses"
 # Forking costs a worker some 14 ms a job, so small courses go together.
 _COURSES_A_JOB = 20
-_JOB_SECONDS = 4 * 3600
+_JOB_SECONDS = 3600  # supervisord_config gives a stopping worker as long
 _KEPT_SECONDS = 7 * 24 * 3600
 _REDIS_SECONDS = 5
 _POLL_SECONDS = 0.2
