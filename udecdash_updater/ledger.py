@@ -6,16 +6,20 @@ import contextlib
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from importlib import resources
 
 from udecdash_updater import db
 from udecdash_updater.errors import DatabaseError, RunActiveError
+from udecdash_updater.logs import SecretMask
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
 
 SCHEMAS = ("udecdash", "udecdash_staging")
+_LOCK_SECONDS = 1.0  # PostgreSQL notices the end of a killed run's session in less
+_PAUSE = 0.05
 
 
 class Ledger:
@@ -24,18 +28,32 @@ class Ledger:
     The lock is PostgreSQL's advisory lock of this session, so a killed run's lock is free at once.
     """
 
-    def __init__(self, connection: db.Connection, run: int, started: datetime) -> None:
+    def __init__(self, connection: db.Connection, run: int, started: datetime, mask: SecretMask) -> None:
         self._connection = connection
+        self._mask = mask
         self.run = run
         self.started = started
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Give the lock back: at once, while the end of the session takes the server a moment."""
+        with contextlib.suppress(db.Error), self._connection.cursor() as cursor:
+            db.run(cursor, "unlock_run")
         self._connection.close()
 
     def _write(self, statement: str, **values: object) -> None:
         with db.told(f"writing the ledger ({statement})"), self._connection.cursor() as cursor:
-            db.run(cursor, statement, {"run": self.run, **values})
+            masked = {name: self._masked(value) for name, value in values.items()}
+            db.run(cursor, statement, {"run": self.run, **masked})
+
+    def _masked(self, value: object) -> object:
+        if isinstance(value, list):
+            return [self._masked(item) for item in value]
+        # PostgreSQL has no room for NUL, nor psycopg2 for halves of characters, which file names may hold.
+        return (
+            self._mask.mask(value).replace("\0", " ").encode(errors="replace").decode()
+            if isinstance(value, str)
+            else value
+        )
 
     def begin_stage(self, position: int, name: str, began: datetime | None = None) -> None:
         """Record that stage `name`, number `position` of the night, begins now or began at `began` (aware)."""
@@ -70,19 +88,25 @@ def open_run(settings: Settings) -> Ledger:
             run, started = db.one(cursor, "begin_run", values)
             db.run(cursor, "end_abandoned_runs", {"run": run})
         failing.pop_all()
-    return Ledger(connection, run, started)
+    return Ledger(connection, run, started, SecretMask(settings.secrets()))
 
 
 def _lock(cursor: db.Cursor) -> None:
-    if db.one(cursor, "try_run_lock")[0]:
-        return
+    limit = time.monotonic() + _LOCK_SECONDS
+    while not db.one(cursor, "try_run_lock")[0]:
+        if time.monotonic() > limit:
+            raise _held(cursor)
+        time.sleep(_PAUSE)
+
+
+def _held(cursor: db.Cursor) -> RunActiveError:
     holder = None
     with contextlib.suppress(db.Error):  # the ledger of the very first run may not be there yet
         holder = next(iter(db.rows(cursor, "run_lock_holder")), None)
     if holder is None or holder[1] is None:
-        raise RunActiveError("It holds the lock of this database and has not recorded its name yet.")
+        return RunActiveError("It holds the lock of this database and has not recorded its name yet.")
     _, run, host, pid, started = holder
-    raise RunActiveError(f"Run {run}, process {pid} on {host}, since {started:%Y-%m-%d %H:%M:%S} UTC, holds the lock.")
+    return RunActiveError(f"Run {run}, process {pid} on {host}, since {started:%Y-%m-%d %H:%M:%S} UTC, holds the lock.")
 
 
 def migrate(connection: db.Connection) -> list[int]:

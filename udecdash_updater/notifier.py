@@ -54,6 +54,28 @@ def configured(settings: Settings) -> bool:
     return bool(settings.smtp_host and settings.notification_emails)
 
 
+def answers(settings: Settings) -> str:
+    """Why the mail server does not take us, masked; empty when it does, login included, or none is configured.
+
+    Takes LIMIT seconds at most.
+    """
+    if not configured(settings):
+        return ""
+    try:
+        _within_limit(settings, lambda: _greet(settings), _hider(settings, SecretMask()))
+    except NoticeError as error:
+        return error.detail
+    return ""
+
+
+def _greet(settings: Settings) -> Refused:
+    with contextlib.closing(_connect(settings, _domain(socket.getfqdn()))) as client:
+        _log_in(client, settings)
+        with contextlib.suppress(OSError):
+            client.quit()
+    return {}
+
+
 def send(settings: Settings, notice: Notice, mask: SecretMask) -> None:
     """Send the notice, one message, to every address of NOTIFICATION_EMAILS; nothing where none is configured.
 
@@ -72,7 +94,7 @@ def send(settings: Settings, notice: Notice, mask: SecretMask) -> None:
     recipients = [address for address in settings.notification_emails if address not in refused]
     if recipients:
         message["To"] = ", ".join(recipients)
-        refused |= _within_limit(settings, message, recipients, hide)
+        refused |= _delivered(settings, message, recipients, hide)
     if refused:
         told = "; ".join(f"{address} ({reason})" for address, reason in refused.items())
         raise NoticeError(f"{_server(settings)} did not take the mail for: {_line(hide(told))}.")
@@ -117,29 +139,31 @@ def _hider(settings: Settings, mask: SecretMask) -> Callable[[str], str]:
     return lambda text: more.mask(mask.mask(text))
 
 
-def _within_limit(
-    settings: Settings, message: EmailMessage, recipients: list[str], hide: Callable[[str], str]
-) -> Refused:
-    """Deliver in a thread that can be left behind: looking a name up and a dripping server know no time-out."""
+def _delivered(settings: Settings, message: EmailMessage, recipients: list[str], hide: Callable[[str], str]) -> Refused:
+    try:
+        return _within_limit(settings, lambda: _deliver(settings, message, recipients), hide)
+    except NoticeError as error:
+        raise NoticeError(f"{error.detail} Not told: {', '.join(recipients)}.", hint=error.hint()) from None
+
+
+def _within_limit(settings: Settings, talk: Callable[[], Refused], hide: Callable[[str], str]) -> Refused:
+    """Talk in a thread that can be left behind: looking a name up and a dripping server know no time-out."""
     outcome: concurrent.futures.Future[Refused] = concurrent.futures.Future()
 
     def work() -> None:
         try:
-            outcome.set_result(_deliver(settings, message, recipients))
+            outcome.set_result(talk())
         except (NoticeError, OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
             outcome.set_exception(error)
 
     threading.Thread(target=work, name="notice", daemon=True).start()
-    everyone = ", ".join(recipients)
     try:
         return outcome.result(timeout=LIMIT)
-    except NoticeError as error:
-        raise NoticeError(f"{error.detail} Not told: {everyone}.", hint=error.hint()) from None
     except concurrent.futures.TimeoutError:
         reason = f"no end within {LIMIT:.0f} s"
     except (OSError, ValueError) as error:
         reason = _line(hide(_reason(error)))
-    raise NoticeError(f"{_server(settings)}: {reason}. Not told: {everyone}.")
+    raise NoticeError(f"{_server(settings)}: {reason}.")
 
 
 def _deliver(settings: Settings, message: EmailMessage, recipients: list[str]) -> Refused:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
+import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType
 
-from udecdash_updater import logs, notifier, report, settings
+from udecdash_updater import db, logs, notifier, report, settings
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
     EXIT_WARNINGS,
+    DatabaseError,
     NoticeError,
     RunActiveError,
     SettingsError,
     UpdaterError,
 )
+from udecdash_updater.interruption import Interruption
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
 from udecdash_updater.notifier import Notice
 from udecdash_updater.report import Summary
@@ -43,10 +42,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A stage that failed, and why."""
+    """A stage that failed, why, and whether that ends the night."""
 
     stage: str
     error: UpdaterError
+    ends: bool
 
 
 class DataUpdater:
@@ -72,47 +72,50 @@ class DataUpdater:
 
 def run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
     """One night with these settings. `mask` hides secrets, `tail` holds the last log lines for the notice."""
-    with _interruptible():
-        return _run(found, mask, tail)
+    interruption = Interruption()
+    with interruption.handled():
+        return _run(found, mask, tail, interruption)
 
 
-def _run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
+def _run(found: Settings, mask: SecretMask, tail: Tail, interruption: Interruption) -> RunResult:
     failures: list[Failure] = []
     with contextlib.ExitStack() as resources:
         night = Night(found, resources, waits=found.embedded_redis)
         for position, stage in enumerate(STAGES):
             if _skipped(stage, failures):
                 continue
-            if failure := _run_stage(night, position, stage):
+            if failure := _run_stage(night, position, stage, interruption):
                 failures.append(failure)
                 if isinstance(failure.error, RunActiveError):
                     return RunResult(failure.error.exit_code, error=failure.error, stage=stage.name)
+        _put_back(night, failures)
         _tell(night, failures, mask, tail)
         result = _result(night, failures)
         _close(night, result)
-    if result.summary and (night.site or sys.stdout.isatty()):
+    if result.summary and sys.stdout and (night.site or sys.stdout.isatty()):
         report.show(result.summary, sys.stdout)
-    if night.site:
+    if night.site and sys.stdout:
         sys.stdout.write(farewell(night.site, found.udecdash_home))
     return result
 
 
 def _skipped(stage: Stage, failures: list[Failure]) -> bool:
-    return bool(failures) and not stage.restores
+    return any(failure.ends for failure in failures) and not stage.restores
 
 
-def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
+def _run_stage(night: Night, position: int, stage: Stage, interruption: Interruption) -> Failure | None:
     """Run one stage. The one place where every error ends: it is told, and the night decides what still runs."""
     LOGGER.info("%s ...", stage.name)
     warnings, began = len(night.warnings), datetime.now(timezone.utc)
     _note(night, "begin_stage", position, stage.name)
     try:
-        stage.work(night)
+        with contextlib.nullcontext() if stage.restores else interruption.armed():
+            stage.work(night)
     except Exception as error:  # the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
         LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint())
         _note(night, "end_stage", position, "failed", str(known))
-        return Failure(stage.name, known)
+        return Failure(stage.name, known, stage.ends)
     if position == 0:  # this stage opened the ledger
         _note(night, "begin_stage", position, stage.name, began)
     _note(night, "end_stage", position, "warning" if len(night.warnings) > warnings else "done")
@@ -120,7 +123,10 @@ def _run_stage(night: Night, position: int, stage: Stage) -> Failure | None:
 
 
 def _unforeseen(error: Exception) -> UpdaterError:
-    LOGGER.debug("unforeseen", exc_info=error)
+    # Where, but not the traceback's own last lines: PostgreSQL's messages quote rows.
+    LOGGER.error("unforeseen, raised at\n%s", "".join(traceback.format_tb(error.__traceback__)).rstrip())
+    if isinstance(error, db.Error):
+        return DatabaseError(db.reason(error))
     return UpdaterError(f"{type(error).__name__}: {error}")
 
 
@@ -131,6 +137,14 @@ def _note(night: Night, what: str, *values: object) -> None:
         getattr(night.ledger, what)(*values)
     except UpdaterError as error:  # PostgreSQL went away: the stage itself will say so
         LOGGER.warning("the ledger could not be written: %s", error)
+
+
+def _put_back(night: Night, failures: list[Failure]) -> None:
+    try:
+        night.put_back()
+    except UpdaterError as error:
+        LOGGER.error("clear could not be undone: %s\n  %s", error, error.hint())
+        failures.append(Failure("clear", error, ends=True))
 
 
 def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -> None:
@@ -170,34 +184,5 @@ def _result(night: Night, failures: list[Failure]) -> RunResult:
 
 
 def _close(night: Night, result: RunResult) -> None:
-    night.put_back()
     _note(night, "end_run", result.exit_code, str(result.error) if result.error else None, list(result.warnings))
     LOGGER.info("the run ended with exit code %d", result.exit_code)
-
-
-class _InterruptedError(UpdaterError):
-    """The run was told to stop."""
-
-    spanish = "Se pidió detener la ejecución."
-    default_hint = "Run it again; nothing is half done."
-    default_hint_es = "Ejecútela de nuevo; nada quedó a medias."
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """TERM and INT end the stage that runs as an error does, so that site and workers are put back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise _InterruptedError(f"Signal {signal.Signals(number).name}.")
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

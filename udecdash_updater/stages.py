@@ -90,15 +90,16 @@ class Night:
 
 def check(night: Night) -> None:
     """Servers, lock, database, command line and front end are there; what only marrs the night is noted."""
-    if night.settings.embedded_database and night.settings.path_data_files is None:
+    demonstrates = night.settings.embedded_database and night.settings.path_data_files is None
+    night.settings = night.resources.enter_context(embedded.servers(night.settings))
+    if demonstrates:  # after the servers, which see to it that no other run is at work in this home
         night.site = night.resources.enter_context(site.opened(night.settings.udecdash_home))
         night.settings = night.settings.model_copy(update=night.site.values)
-    night.settings = night.resources.enter_context(embedded.servers(night.settings))
     settings = night.settings
     night.ledger = ledger.open_run(settings)
     night.resources.callback(night.ledger.close)
     dashboard.prepare(settings)
-    _note(settings)
+    _note(night, settings)
     clearing.recover(settings)
     if settings.enable_download:
         canvas_cli.check(settings)
@@ -107,11 +108,13 @@ def check(night: Night) -> None:
     maintenance.check(settings)
 
 
-def _note(settings: Settings) -> None:
+def _note(night: Night, settings: Settings) -> None:
     if settings.path_concat != os.sep:
         LOGGER.warning("PATH_CONCAT is not the system's separator; it is not used")
     if not notifier.configured(settings):
         LOGGER.warning("SMTP_HOST or NOTIFICATION_EMAILS is blank: nobody is told by mail when a night fails")
+    if away := notifier.answers(settings):
+        night.warn(f"no mail can be sent: {away}")
     if away := dispatch.answers(settings):
         LOGGER.warning("%s; the load goes on, its interactions have to wait", away)
 
@@ -271,10 +274,13 @@ def enqueue(night: Night) -> None:
 
 
 def report(night: Night) -> None:
-    """The night in numbers."""
-    with db.told("counting interactions"), db.opened(night.settings) as connection, connection.cursor() as cursor:
-        counts = {name: _count(cursor, name) for name in _COUNTED}
-    night.summary = summarize(night.open_ledger, counts)
+    """The night in numbers; without them the night is done as well."""
+    try:
+        with db.told("counting interactions"), db.opened(night.settings) as connection, connection.cursor() as cursor:
+            counts = {name: _count(cursor, name) for name in _COUNTED}
+        night.summary = summarize(night.open_ledger, counts)
+    except UpdaterError as error:
+        night.warn(f"the report could not be made: {error}")
 
 
 def _count(cursor: db.Cursor, table: str) -> int:
@@ -284,11 +290,15 @@ def _count(cursor: db.Cursor, table: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of the night; `restores`: it runs whatever failed before, to put site and workers back."""
+    """A stage of the night.
+
+    `restores`: it runs whatever failed before, to put site and workers back. `ends`: its failure ends the night.
+    """
 
     name: str
     work: Callable[[Night], None]
     restores: bool = False
+    ends: bool = True
 
 
 STAGES = (
@@ -300,8 +310,8 @@ STAGES = (
     Stage("workers stop", stop_workers),
     Stage("load tables", load_tables),
     Stage("load requests", load_requests),
-    Stage("workers start", start_workers, restores=True),
-    Stage("maintenance off", maintenance_off, restores=True),
-    Stage("enqueue", enqueue),
-    Stage("report", report),
+    Stage("workers start", start_workers, restores=True, ends=False),
+    Stage("maintenance off", maintenance_off, restores=True, ends=False),
+    Stage("enqueue", enqueue, ends=False),
+    Stage("report", report, ends=False),
 )

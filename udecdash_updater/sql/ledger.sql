@@ -15,6 +15,9 @@ insert into udecdash.migrations (number, name) values (%(number)s, %(name)s)
 -- try_run_lock: true when no other session holds the run lock of this database
 select pg_try_advisory_lock(hashtext('udecdash-updater'), hashtext('run'))
 
+-- unlock_run: give the run lock back
+select pg_advisory_unlock(hashtext('udecdash-updater'), hashtext('run'))
+
 -- run_lock_holder: who holds it: its backend and the newest run that has not ended
 select l.pid, r.id, r.host, r.pid, r.started_at
 from pg_locks l
