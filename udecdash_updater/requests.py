@@ -16,7 +16,7 @@ from udecdash_updater.interactions import is_trash
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import STAGING, copy_batches
+from udecdash_updater.staging import STAGING, copy_batches, reconciled
 
 # The dashboard's columns of requests, by the contract; the file has 28.
 KEPT = (
@@ -32,7 +32,10 @@ KEPT = (
     "user_agent",
 )
 _FILTERED_BY = ("real_user_id", "developer_key_id")
+_LOOKED_AT = ("id", "timestamp", "user_id", "course_id", "url")
 _NULL = b"\\N"
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_STAMPS = {b"0000-00-00 00:00:00" + (b"." + b"0" * digits if digits else b"") for digits in range(10)}
 _MILLISECONDS = 23  # rule R5: what follows would be rounded by the column
 _LINES_A_BLOCK = 512
 
@@ -54,14 +57,6 @@ class RequestsLoaded:
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
 _Way = Callable[[db.Cursor, db.Composable, Sequence[str], Iterator[tuple[int, bytes]], rows.Reject], int]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the filter counts on its way through a file."""
-
-    lines: int = 0
-    filtered: int = 0
 
 
 def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) -> RequestsLoaded:
@@ -87,6 +82,8 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
         _begin(cursor)
+        db.run(cursor, "forget_requested_courses")
+        db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
             counts.append(_copy_file(cursor, db.identifier(REQUESTS), file, gate, numbered=False))
@@ -94,7 +91,7 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
         for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
             place = tops.index(top)
             counts[place] = _less(counts[place], times)
-        _end(cursor, run, 0, counts, gate.rejects)
+        _end(cursor, run, counts, gate.rejects)
     return counts, gate.rejects
 
 
@@ -109,9 +106,8 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
     by_number = dict(chain.from_iterable(counted for counted, _ in staged))
     with db.transaction(connection) as cursor:
         _begin(cursor)
-        before = db.one(cursor, "requests_top")[0]
         counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
-        _end(cursor, run, before, counts, rejects)
+        _end(cursor, run, counts, rejects)
         _drop_staging(cursor)
     return counts, rejects
 
@@ -119,15 +115,15 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
 def _begin(cursor: db.Cursor) -> None:
     db.run(cursor, "more_memory")
     db.run(cursor, "lock_requests")
+    db.run(cursor, "mend_sequence")
 
 
-def _end(cursor: db.Cursor, run: int, before: int, counts: list[FileCount], rejects: Sequence[Reject]) -> None:
+def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence[Reject]) -> None:
     """In the same transaction: indexes where missing, which courses got requests, and the ledger's record."""
     dashboard.index_requests(cursor)
-    adopted = not db.one(cursor, "any_course_noted")[0]
-    if adopted:
+    if not db.one(cursor, "any_course_noted")[0]:
         db.run(cursor, "note_unresolved_courses")
-    db.run(cursor, "note_requested_courses", {"before": 0 if adopted else before})
+    db.run(cursor, "note_requested_courses")
     db.insert_many(cursor, "record_files", [count.row(run) for count in counts])
     db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
 
@@ -176,7 +172,7 @@ def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Re
 def _copy_by(
     way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects, *, numbered: bool
 ) -> FileCount:
-    tally, before = Tally(), len(gate.rejects)
+    tally, before = rows.Tally(), len(gate.rejects)
 
     def reject(number: int, reason: str) -> None:
         gate.add(file.name, number, reason)
@@ -185,10 +181,7 @@ def _copy_by(
         body = rows.skip_header(plain) if file.header else plain
         kept = filtered(body, file, tally, reject, numbered=numbered)
         loaded = way(cursor, table, ("line", *KEPT) if numbered else KEPT, kept, reject)
-    rejected = len(gate.rejects) - before
-    if tally.lines != loaded + tally.filtered + rejected:
-        raise DumpError(f"requests/{file.name}: {tally.lines} lines were read, {loaded} arrived in PostgreSQL.")
-    return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected)
+    return reconciled(file, tally, loaded, len(gate.rejects) - before)
 
 
 def _copy_blocks(
@@ -203,7 +196,7 @@ def _copy_blocks(
 
 
 def filtered(
-    plain: BinaryIO, file: DumpFile, tally: Tally, reject: rows.Reject, *, numbered: bool
+    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, *, numbered: bool
 ) -> Iterator[tuple[int, bytes]]:
     """Rule R1: the rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
 
@@ -213,7 +206,7 @@ def filtered(
     place = {name: n for n, name in enumerate(file.columns)}
     if lacking := [name for name in (*KEPT, *_FILTERED_BY) if name not in place]:
         raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
-    width, user, course, url, time = len(place), *(place[n] for n in ("user_id", "course_id", "url", "timestamp"))
+    width, key, time, user, course, url = len(place), *(place[name] for name in _LOOKED_AT)
     real_user, developer_key = (place[name] for name in _FILTERED_BY)
     kept = itemgetter(*(place[name] for name in KEPT))
     for number, raw in enumerate(plain, start=1):
@@ -230,12 +223,23 @@ def filtered(
         ):
             tally.filtered += 1
         else:
-            fields[time] = fields[time][:_MILLISECONDS]
+            stamp = fields[time]
+            fields[time] = stamp[:_MILLISECONDS]
             line = b"\t".join(kept(fields))
-            if reason := "timestamp: is NULL" if fields[time] == _NULL else rows.unreadable(line):
+            if reason := _fault(fields[key], stamp) or rows.unreadable(line):
                 reject(number, reason)
             else:
+                line = rows.mended(line)
                 yield number, b"%d\t%b\n" % (number, line) if numbered else line + b"\n"
+
+
+def _fault(key: bytes, stamp: bytes) -> str:
+    """Rule R5: a request has a timestamp, UTC and of the log's own form, which alone may be cut."""
+    if key == _NULL:
+        return "id: is NULL"
+    if stamp.translate(_DIGITS_TO_ZERO) in _STAMPS:
+        return ""
+    return "timestamp: is NULL" if stamp == _NULL else "timestamp: is not of the form YYYY-MM-DD HH:MM:SS.fff"
 
 
 def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:

@@ -1,7 +1,8 @@
 r"""A dump's file -> checked lines for COPY, rejects aside: streaming, whatever the file's size.
 
-Two ways. The fast way hands the file's own bytes to COPY and only guards what COPY would not notice: a line that is
-`\.` alone ends it silently. Everything else ends COPY with an error, and then the careful way goes line by line.
+Two ways. The fast way hands the file's own bytes to COPY and only guards what COPY would misread in silence: `\.` at a
+line's end ends it, a backslash before a tab or a newline makes it a part of the field. Everything else ends COPY with
+an error, and then the careful way goes line by line.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,6 +23,10 @@ BLOCK = 128 * 1024
 Reject = Callable[[int, str], None]
 """Is told a line's number (from 1) and why it is left out."""
 _AFTER_ALL_TIMES = b"~"
+_LONG = 1 << 20
+# In bytes without their escaped backslashes.
+_MISREAD = re.compile(rb"\\[.\t\r\n]")
+_PAIR_OR_DOT = re.compile(rb"(\\\\)|\\\.")
 END_OF_COPY = b"\\."
 _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # isal types it as an instance
 
@@ -68,6 +74,8 @@ def earliest(path: Path, place: int) -> str:
         whole, _, rest = (rest + block).rpartition(b"\n")
         first = min(first, min(stamp.findall(whole), default=first))
         rest = b"\n" + rest
+        if len(rest) > _LONG:  # its timestamp has been seen; carrying such a line along would copy it again and again
+            first, rest = min(first, min(stamp.findall(rest), default=first)), b""
     first = min(first, min(stamp.findall(rest), default=first))
     return "" if first == _AFTER_ALL_TIMES else first.decode("ascii", "replace")
 
@@ -91,36 +99,35 @@ def header(path: Path) -> tuple[str, ...]:
 
 
 class PlainReader(io.RawIOBase):
-    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError before COPY could end early in silence."""
+    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file = file
-        self._end = b"\n"  # the last bytes given, to see a `\.` that two blocks share
+        self._open = b""  # a backslash at the last block's end that escapes what the next one begins with
         self._newlines = 0
+        self._ended = True
 
     def read(self, size: int = -1, /) -> bytes:
         """The next block, checked."""
         block = self._file.read(size)
         if block:
-            self._check(block)
+            self._check(self._open + block)
             self._newlines += block.count(b"\n")
-            self._end = (self._end + block)[-4:]
-        elif self._end.endswith(b"\n\\."):
+            self._ended = block.endswith(b"\n")
+        elif self._open:
             raise SuspiciousLineError
         return block
 
     def _check(self, block: bytes) -> None:
-        seam = self._end + block[:4]
-        if b"\n\\.\n" in seam or b"\n\\.\r" in seam:
-            raise SuspiciousLineError
-        if END_OF_COPY in block and (b"\n\\.\n" in block or b"\n\\.\r" in block):
+        self._open = b"\\" if (len(block) - len(block.rstrip(b"\\"))) % 2 else b""
+        if b"\\" in block and _MISREAD.search(block[: len(block) - len(self._open)].replace(b"\\\\", b"")):
             raise SuspiciousLineError
 
     @property
     def lines(self) -> int:
         """Lines given so far; a last one without newline counts."""
-        return self._newlines + (not self._end.endswith(b"\n"))
+        return self._newlines + (not self._ended)
 
 
 class LineReader(io.RawIOBase):
@@ -129,20 +136,24 @@ class LineReader(io.RawIOBase):
     def __init__(self, lines: Iterator[bytes]) -> None:
         super().__init__()
         self._lines = lines
-        self._rest = b""
+        self._joined = b""
+        self._given = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """At least one line and about `size` bytes at most, empty at the end."""
-        parts, length = [self._rest], len(self._rest)
-        while length < size:
-            line = next(self._lines, None)
-            if line is None:
-                break
+        """At most `size` bytes, empty at the end."""
+        if self._given >= len(self._joined):
+            self._joined, self._given = self._join(size), 0
+        self._given += size
+        return self._joined[self._given - size : self._given]
+
+    def _join(self, size: int) -> bytes:
+        parts, length = [], 0
+        for line in self._lines:
             parts.append(line)
             length += len(line)
-        joined = b"".join(parts)
-        joined, self._rest = joined[:size], joined[size:]
-        return joined
+            if length >= size:
+                break
+        return b"".join(parts)
 
 
 def skip_header(file: BinaryIO) -> BinaryIO:
@@ -167,12 +178,31 @@ def fault(line: bytes, columns: int) -> str:
 
 
 def unreadable(line: bytes) -> str:
-    """Why PostgreSQL could not read a line's bytes, or empty; its columns are not looked at."""
+    r"""Why PostgreSQL could not read a line's bytes, or empty; its columns are not looked at.
+
+    >>> unreadable(b"a\\"), unreadable(b"a\\\tb"), unreadable(b"a\\\\\tb\\n\\.")
+    ('backslash before the end of the line', 'backslash before a tab', '')
+    """
     if b"\x00" in line:
         return "NUL byte"
     if b"\r" in line:
         return "carriage return inside the line"
+    if b"\\" in line:
+        single = line.replace(b"\\\\", b"")
+        if single.endswith(b"\\"):
+            return "backslash before the end of the line"
+        if b"\\\t" in single:
+            return "backslash before a tab"
     return "" if line.isascii() or _utf8(line) else "not UTF-8"
+
+
+def mended(line: bytes) -> bytes:
+    r"""A sound line as COPY must get it: `\.` in a field is an escaped dot (rule F2), but COPY would end there.
+
+    >>> mended(b"a\\.b\\\\.\\n") == b"a.b\\\\.\\n"
+    True
+    """
+    return _PAIR_OR_DOT.sub(lambda found: found[1] or b".", line) if b"\\." in line else line
 
 
 def _utf8(line: bytes) -> bool:
@@ -183,14 +213,23 @@ def _utf8(line: bytes) -> bool:
     return True
 
 
-def sound_lines(file: BinaryIO, columns: int, reject: Reject) -> Iterator[tuple[int, bytes]]:
+@dataclass(slots=True)
+class Tally:
+    """What is counted on the way through a file, apart from what arrives."""
+
+    lines: int = 0
+    filtered: int = 0
+
+
+def sound_lines(file: BinaryIO, columns: int, tally: Tally, reject: Reject) -> Iterator[tuple[int, bytes]]:
     """Each sound line with its number (from 1), newline included; `reject` is told number and reason of the others.
 
-    A line may end in CRLF: the CR belongs to the line's end, not to the last field.
+    A line may end in CRLF: the CR belongs to the line's end, not to the last field. `tally` counts every line.
     """
     for number, raw in enumerate(file, start=1):
+        tally.lines = number
         line = raw.removesuffix(b"\n").removesuffix(b"\r")
         if reason := fault(line, columns):
             reject(number, reason)
         else:
-            yield number, line + b"\n"
+            yield number, mended(line) + b"\n"

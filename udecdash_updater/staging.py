@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from udecdash_updater import db, rows
 from udecdash_updater.canvas import Found, key_of, look
 from udecdash_updater.dump import DumpFile, Table
+from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.settings import Settings
@@ -17,8 +17,10 @@ from udecdash_updater.settings import Settings
 STAGING = "udecdash_staging"
 FILE = "_file"
 _BATCH = 10_000
+_BATCH_BYTES = 4 << 20
+_MOST_NEW_LABELS = 10
 _TRUTH = ("true", "false")
-_STATE = re.compile(r"[A-Za-z][A-Za-z0-9_: -]{0,62}")
+_STATE = re.compile(r"[A-Za-z][a-z_]{0,62}")
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
 
@@ -92,29 +94,31 @@ def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile) -> 
 def _copy_carefully(
     cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects
 ) -> FileCount:
-    tally = Tally(len(gate.rejects))
+    tally, before = rows.Tally(), len(gate.rejects)
+
+    def reject(number: int, reason: str) -> None:
+        gate.add(file.name, number, reason)
+
     with rows.reading(file.path) as plain:
-        sound = rows.sound_lines(
-            rows.skip_header(plain) if file.header else plain,
-            len(file.columns),
-            lambda line, reason: gate.add(file.name, line, reason),
+        body = rows.skip_header(plain) if file.header else plain
+        sound = rows.sound_lines(body, len(file.columns), tally, reject)
+        loaded = copy_batches(cursor, staging, file.columns, _without_dropped(table.name, file, sound, tally), reject)
+    return reconciled(file, tally, loaded, len(gate.rejects) - before)
+
+
+def reconciled(file: DumpFile, tally: rows.Tally, loaded: int, rejected: int) -> FileCount:
+    """The file's counts. Raises DumpError when a line is neither loaded nor filtered nor rejected."""
+    if tally.lines != loaded + tally.filtered + rejected:
+        raise DumpError(
+            f"{file.table}/{file.name}: of {tally.lines} lines {loaded} arrived, {tally.filtered} were filtered and"
+            f" {rejected} rejected.",
+            hint="PostgreSQL read the file's lines otherwise than we did; please report it with this file's name.",
         )
-        kept = _without_dropped(table.name, file, sound, tally)
-        loaded = copy_batches(cursor, staging, file.columns, kept, lambda n, why: gate.add(file.name, n, why))
-    rejected = len(gate.rejects) - tally.rejected_before
-    return FileCount(file, loaded + tally.filtered + rejected, loaded, tally.filtered, 0, rejected)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a generator counts on its way."""
-
-    rejected_before: int = 0
-    filtered: int = 0
+    return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected)
 
 
 def _without_dropped(
-    table: str, file: DumpFile, lines: Iterator[tuple[int, bytes]], tally: Tally
+    table: str, file: DumpFile, lines: Iterator[tuple[int, bytes]], tally: rows.Tally
 ) -> Iterator[tuple[int, bytes]]:
     name, dropped = _DROPPED.get(table, ("", b""))
     if name not in file.columns:
@@ -136,10 +140,18 @@ def copy_batches(
     reject: rows.Reject,
 ) -> int:
     """COPY numbered lines batch by batch; each line that PostgreSQL refuses is told to `reject`. Rows that arrived."""
-    loaded = 0
-    for _, batch in groupby(enumerate(lines), key=lambda place: place[0] // _BATCH):
-        loaded += _copy_batch(cursor, staging, columns, [line for _, line in batch], reject)
-    return loaded
+    return sum(_copy_batch(cursor, staging, columns, batch, reject) for batch in _batches(lines))
+
+
+def _batches(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    batch, size = [], 0
+    for line in lines:
+        batch.append(line)
+        size += len(line[1])
+        if len(batch) == _BATCH or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
 
 
 def _copy_batch(
@@ -174,14 +186,15 @@ def _fit_enums(
         column, oid = db.identifier(name), found.enums[name]
         labels = [label for (label,) in db.rows(cursor, "enum_labels", {"type": oid})]
         # The dashboard's own DDL knows 'True' and 'False' where the files say true and false.
-        truth = {word: next((label for label in labels if label.lower() == word), word) for word in _TRUTH}
+        truth = {word: word if word in labels else word.capitalize() for word in _TRUTH}
         known = labels + [word for word in _TRUTH if truth[word] in labels]
         staged = db.rows(cursor, "unknown_labels", {"labels": known}, column=column, staging=staging)
         unknown = _add_labels(settings, oid, [value for (value,) in staged])
         for number, value, times in _take_out(cursor, staging, column, unknown):
             counts[number] = _rejected(counts[number], times)
             for _ in range(times):
-                gate.add(counts[number].file.name, None, f"{name}: its ENUM does not know the state {value!r}")
+                named = value if _STATE.fullmatch(value) else "that stands there"
+                gate.add(counts[number].file.name, None, f"{name}: its ENUM does not know the state {named}")
         cursor.execute(db.statement("fit_enum", table=staging, column=column, type=db.raw(found.types[name])), truth)
     return counts
 
@@ -195,7 +208,9 @@ def _add_labels(settings: Settings, oid: int, values: list[str]) -> list[str]:
         return []
     with db.opened(settings) as connection, connection.cursor() as cursor:
         schema, name, ours = db.one(cursor, "owned_type", {"type": oid})
+        # A shifted column holds anything; what looks like no state, or comes by the dozen, becomes no label.
         good = [value for value in values if ours and _STATE.fullmatch(value)]
+        good = good if len(values) <= _MOST_NEW_LABELS else []
         for value in good:
             LOGGER.warning("the ENUM %s did not know the state %s that this dump holds: added", name, value)
             cursor.execute(db.statement("add_label", type=db.identifier(schema, name), label=db.literal(value)))

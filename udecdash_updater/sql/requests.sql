@@ -15,9 +15,23 @@ with gone as (delete from udecdash_staging.requests s using requests r
     where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file, s.line)
 select file, count(distinct line) from gone group by file
 
--- note_requested_courses: the newest request of each course that got some
+-- mend_sequence: local_id grows, even where somebody set the sequence back or filled the column by hand
+select setval(found.name, found.top)
+from (select pg_get_serial_sequence('requests', 'local_id') as name, (select max(local_id) from requests) as top) found
+where found.name is not null and found.top is not null
+  and found.top > coalesce(pg_sequence_last_value(found.name::regclass), 0)
+
+-- forget_requested_courses: an empty table begins anew, whatever it held before
+delete from udecdash.course_requests
+
+-- forget_marks: as above; what was judged then stays where it is
+update udecdash.courses set mark = 0 where mark > 0
+
+-- note_requested_courses: the newest request of each course that got some, by whomever
 insert into udecdash.course_requests (course_id, newest)
-select course_id, max(local_id) from requests where local_id > %(before)s and course_id is not null group by course_id
+select course_id, max(local_id) from requests
+where course_id is not null and local_id > (select coalesce(max(newest), 0) from udecdash.course_requests)
+group by course_id
 on conflict (course_id) do update set newest = greatest(course_requests.newest, excluded.newest)
 
 -- any_course_noted: whether the ledger knows any course yet
