@@ -101,9 +101,7 @@ def _ddl(table: Table, types: dict[str, str]) -> db.Composable:
 
 
 def look(cursor: db.Cursor, table: str) -> Found:
-    """The table as it stands in DB_SCHEMA; without columns where there is none."""
+    """The table as it stands in DB_SCHEMA; without columns where there is none. `uniques` holds every unique key."""
     columns = db.rows(cursor, "table_columns", {"table": table})
-    uniques = tuple(
-        tuple(names) for names, primary in db.rows(cursor, "unique_columns", {"table": table}) if not primary
-    )
+    uniques = tuple(tuple(names) for (names,) in db.rows(cursor, "unique_columns", {"table": table}))
     return Found({name: kind for name, kind, _, _ in columns}, {n: oid for n, _, enum, oid in columns if enum}, uniques)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from udecdash_updater import db
 from udecdash_updater.interactions import INTERACTION_TABLES
+from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -21,7 +22,7 @@ def prepare(settings: Settings) -> None:
         db.opened(settings) as connection,
         db.transaction(connection) as cursor,
     ):
-        cursor.execute(db.statement("create_schema", schema=db.identifier(settings.db_schema)))
+        ensure_schema(cursor, settings.db_schema)
         _create_requests(cursor)
         for table in INTERACTION_TABLES:
             _create_interactions(cursor, table)
@@ -56,18 +57,24 @@ def _create_course_tables(cursor: db.Cursor) -> None:
         db.run(cursor, "index_course_interactions")
     if not _exists(cursor, "unprocessable_interactions"):
         db.run(cursor, "create_unprocessable")
-    db.run(cursor, "index_unprocessable")
+    if "course_id" not in {columns[0] for columns in _indexes(cursor, "unprocessable_interactions")}:
+        db.run(cursor, "index_unprocessable")
 
 
 def index_requests(cursor: db.Cursor) -> None:
     """The indexes of requests, where they are missing: the dashboard's, and ours of course and of time."""
-    columns = [columns for (columns,) in db.rows(cursor, "indexed_columns", {"table": "requests"})]
+    columns = _indexes(cursor, "requests")
     if not any(found[0] == "id" for found in columns):
         db.run(cursor, "index_requests_id")
     if ["course_id", "local_id"] not in columns:
         db.run(cursor, "index_requests_course")
     if ["timestamp", "id"] not in columns:
         _index_time(cursor)
+
+
+def _indexes(cursor: db.Cursor, table: str) -> list[list[str]]:
+    """The columns of each of a table's indexes; asked first: CREATE INDEX IF NOT EXISTS locks and wants rights."""
+    return [columns for (columns,) in db.rows(cursor, "indexed_columns", {"table": table})]
 
 
 def _index_time(cursor: db.Cursor) -> None:

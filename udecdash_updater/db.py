@@ -32,6 +32,7 @@ BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramL
 Row = tuple[Any, ...]
 Composable = sql.Composable
 
+LOADER = "udecdash-updater"  # the application_name of a run's sessions
 _CONNECT_TIMEOUT = 10
 _LOCK_TIMEOUT = "30s"
 # Classes of SQLSTATE whose message quotes values of rows: only the class's name is told.
@@ -45,7 +46,7 @@ class Reader(Protocol):
         """At most `size` bytes; empty at the end."""
 
 
-def connect(settings: Settings, *, name: str = "udecdash-updater", patient: bool = False) -> Connection:
+def connect(settings: Settings, *, name: str = LOADER, patient: bool = False) -> Connection:
     """A connection to DB_NAME whose unqualified names are those of DB_SCHEMA, in UTF-8 and UTC.
 
     It commits each statement outside of `transaction`; a `patient` one waits for locks without end.
@@ -76,13 +77,18 @@ def connect(settings: Settings, *, name: str = "udecdash-updater", patient: bool
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, *, name: str = "udecdash-updater", patient: bool = False) -> Iterator[Connection]:
+def opened(settings: Settings, *, name: str = LOADER, patient: bool = False) -> Iterator[Connection]:
     """`connect`, closed at the end; what was not committed is rolled back."""
     connection = connect(settings, name=name, patient=patient)
     try:
         yield connection
     finally:
         connection.close()
+
+
+def version(cursor: Cursor) -> int:
+    """The server's major version."""
+    return cursor.connection.server_version // 10000
 
 
 @contextlib.contextmanager

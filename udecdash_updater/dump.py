@@ -15,7 +15,9 @@ from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 
 REQUESTS = "requests"
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# What begins with an underscore is ours; PostgreSQL's own column names and limits are no table of Canvas.
+_NAME = re.compile(r"(?!(?:ctid|xmin|cmin|xmax|cmax|tableoid)$)[a-z][a-z0-9_]{0,62}")
+_MOST_COLUMNS = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
             f"{path}: {error.strerror}; every dump has a schema.json beside its table folders.",
             hint="Let canvasDataCli sync once more, or point PATH_DATA_FILES at the folder that it fills.",
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DumpError(f"{path}: is not a schema of Canvas Data ({type(error).__name__}: {error}).") from None
     return str(document.get("version", "")), {table.name: table for table in tables}
 
@@ -113,10 +115,12 @@ def _table(entry: Mapping[str, object]) -> Table:
     columns = entry["columns"]
     if not isinstance(columns, list) or not columns:
         raise ValueError(f"table {entry['tableName']!r} has no columns")
-    return Table(
-        _plain(entry["tableName"]),
-        tuple(Column(_plain(c["name"]), str(c["type"]), int(c["length"]) if "length" in c else None) for c in columns),
-    )
+    names = [_plain(column["name"]) for column in columns]
+    if len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
+        raise ValueError(f"table {entry['tableName']!r} names a column twice, or more than {_MOST_COLUMNS}")
+    lengths = [int(column["length"]) if "length" in column else None for column in columns]
+    types = [str(column["type"]) for column in columns]
+    return Table(_plain(entry["tableName"]), tuple(map(Column, names, types, lengths)))
 
 
 def _plain(name: object) -> str:

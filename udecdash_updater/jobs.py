@@ -7,13 +7,11 @@ changes nothing that running it once would not. What is due follows from the led
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
-from udecdash_updater import db, settings
+from udecdash_updater import db, logged, settings
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import INTERACTION_TABLES, Classifier, Interaction, Request, Unresolved
@@ -24,7 +22,7 @@ _CHUNK = 10_000
 _HITS = (
     "place", "kind", "course_id", "user_id", "item_id", "item_canvas_id", "viewed", "url", "device", "downloaded",
 )  # fmt: skip
-_MISSES = ("place", "user_id", "url", "label", "message", "log")
+_MISSES = ("place", "request_id", "user_id", "url", "label", "message", "log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +118,13 @@ def _judge_again(
     """Rule R14: what found nothing is judged by the newest resources; the ids of all these requests if asked for."""
     known: set[str] = set()
     for chunk in _chunks(cursor, "unresolved_requests", {"course": course}):
-        pairs = [(row, request) for row in chunk if (request := _logged(row[1], course))]
+        told = [(number, label, logged.read(log, course, user, url)) for number, log, label, user, url in chunk]
         judged.still += len(chunk)
-        _look_up(cursor, classifier, [request for _, request in pairs])
-        for (number, _, label), request in pairs:
+        again = [(number, label, request) for number, label, request in told if request and request.id not in known]
+        # The same request twice, as another program may have left it, ends in one place.
+        judged.resolved += [number for number, _, request in told if request and request.id in known]
+        _look_up(cursor, classifier, [request for _, _, request in again])
+        for number, label, request in again:
             answer = classifier.classify(request)
             if isinstance(answer, Interaction):
                 judged.hits.append((request.local_id, answer))
@@ -131,27 +132,10 @@ def _judge_again(
             elif answer.label != label:
                 judged.relabelled.append((number, answer.label, answer.message))
         judged.judged += len(chunk)
-        known.update(request.id for _, request in pairs if remember)
+        known.update(request.id for _, _, request in again if remember)
         _send_hits(cursor, judged)
     judged.still -= len(judged.resolved)
     return known
-
-
-def _logged(log: str, course: int) -> Request | None:
-    """The request that an unresolved row tells of; None when another program wrote something else there."""
-    try:
-        told: dict[str, Any] = json.loads(log)
-        whole = {name: _number(told.get(name)) for name in _NUMBERS}
-        return Request(**{**told, **whole, "course_id": course})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-_NUMBERS = ("local_id", "user_id", "quiz_id", "discussion_id", "assignment_id")
-
-
-def _number(value: int | str | None) -> int | None:
-    return int(value) if value else None
 
 
 def _judge_new(cursor: db.Cursor, classifier: Classifier, requests: Sequence[Request], judged: _Judged) -> None:
@@ -184,7 +168,7 @@ def _send_hits(cursor: db.Cursor, judged: _Judged) -> None:
 
 
 def _send_misses(cursor: db.Cursor, judged: _Judged) -> None:
-    lines = ((n, r.user_id, r.url or "", miss.label, miss.message, r.log()) for n, r, miss in judged.misses)
+    lines = ((n, r.id, r.user_id, r.url or "", miss.label, miss.message, r.log()) for n, r, miss in judged.misses)
     db.copy_rows(cursor, "misses", _MISSES, lines)
     judged.misses.clear()
 

@@ -12,13 +12,14 @@ from datetime import datetime
 from importlib import resources
 
 from udecdash_updater import db
-from udecdash_updater.errors import DatabaseError, RunActiveError
+from udecdash_updater.errors import DatabaseError, RunActiveError, SettingsError
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
 
 SCHEMAS = ("udecdash", "udecdash_staging")
 _LOCK_SECONDS = 1.0  # PostgreSQL notices the end of a killed run's session in less
+_LEFTOVER_SECONDS = 15
 _PAUSE = 0.05
 
 
@@ -83,7 +84,9 @@ def open_run(settings: Settings) -> Ledger:
         failing.callback(connection.close)
         with db.told("opening the ledger"), connection.cursor() as cursor:
             _lock(cursor)
+            _end_leftovers(cursor)
             migrate(connection)
+            _claim(cursor, settings.db_schema)
             values = {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
             run, started = db.one(cursor, "begin_run", values)
             db.run(cursor, "end_abandoned_runs", {"run": run})
@@ -109,6 +112,29 @@ def _held(cursor: db.Cursor) -> RunActiveError:
     return RunActiveError(f"Run {run}, process {pid} on {host}, since {started:%Y-%m-%d %H:%M:%S} UTC, holds the lock.")
 
 
+def _end_leftovers(cursor: db.Cursor) -> None:
+    """End sessions of a killed run that the server has not noticed: they would hold locks on what this run needs."""
+    limit = time.monotonic() + _LEFTOVER_SECONDS
+    while db.one(cursor, "leftover_sessions", {"name": db.LOADER})[0] and time.monotonic() < limit:
+        time.sleep(_PAUSE)
+
+
+def _claim(cursor: db.Cursor, schema: str) -> None:
+    """One ledger tells of one DB_SCHEMA: another one would look loaded already."""
+    claimed = db.rows(cursor, "site_schema")
+    if not claimed:
+        db.run(cursor, "record_site", {"schema": schema})
+    elif claimed[0][0] != schema:
+        told = f"DB_SCHEMA: this database's ledger tells of the schema {claimed[0][0]}"
+        raise SettingsError([f"{told}; use that schema, or another database"])
+
+
+def ensure_schema(cursor: db.Cursor, schema: str) -> None:
+    """Create a schema where there is none; needs no rights where there is."""
+    if not db.one(cursor, "schema_exists", {"schema": schema})[0]:
+        cursor.execute(db.statement("create_schema", schema=db.identifier(schema)))
+
+
 def migrate(connection: db.Connection) -> list[int]:
     """Apply the migrations that this database lacks, each with the record of it in one transaction.
 
@@ -117,8 +143,9 @@ def migrate(connection: db.Connection) -> list[int]:
     with db.transaction(connection) as cursor:
         db.run(cursor, "migration_lock")
         for schema in SCHEMAS:
-            cursor.execute(db.statement("create_schema", schema=db.identifier(schema)))
-        db.run(cursor, "migrations_table")
+            ensure_schema(cursor, schema)
+        if not db.one(cursor, "migrations_exist")[0]:
+            db.run(cursor, "migrations_table")
         known = dict(_migrations())
         applied = {number for (number,) in db.rows(cursor, "applied_migrations")}
         if newer := applied - known.keys():

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import stamina.instrumentation
 
 LOGGER = logging.getLogger("udecdash_updater")
-LAST_LINES = 30
+LAST_LINES = 60  # a failed command tells its own last 30, and what led to it matters as well
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 

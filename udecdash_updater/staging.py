@@ -27,7 +27,7 @@ _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A table whose rows wait in staging."""
+    """A table whose rows wait in staging. `uniques`: what must be unique in the table besides its key."""
 
     table: Table
     uniques: tuple[tuple[str, ...], ...]
@@ -44,15 +44,16 @@ def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: 
     """One table's files in staging, each key once; what became of each line."""
     found, key = look(cursor, table.name), key_of(table)
     staging = _create_staging(cursor, table, found, key)
+    uniques = tuple(u for u in found.uniques if set(u) != set(key) and set(u) <= set(table.column_names))
     gate = Rejects(table.name, settings.max_rejected_rows)
     counts = [_copy_file(cursor, table, staging, n, file, gate) for n, file in enumerate(files)]
     counts = _fit_enums(cursor, settings, table, staging, counts, gate)
     if key:
         counts = _drop_repeats(cursor, staging, key, counts)
-        for unique in found.uniques:
+        for unique in uniques:
             counts = _reject_shared(cursor, staging, unique, counts, gate)
     cursor.execute(db.statement("analyze", table=staging))
-    return Staged(table, found.uniques, tuple(counts), tuple(gate.rejects))
+    return Staged(table, uniques, tuple(counts), tuple(gate.rejects))
 
 
 def _create_staging(cursor: db.Cursor, table: Table, found: Found, key: Sequence[str]) -> db.Composable:

@@ -14,6 +14,7 @@ from udecdash_updater.rejects import too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, stage
 
+_HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
 _SMALL = 50  # fewer vanished rows than this are a university's ordinary day, whatever their share
 
 
@@ -102,7 +103,7 @@ def _publish_table(cursor: db.Cursor, staged: Staged, had: int) -> Published:
 
 
 def _merge(cursor: db.Cursor, staged: Staged) -> tuple[int, int, int]:
-    moved = db.one(cursor, "merge_moved", None, **_parts(staged, "merge_moved"))[0] if staged.uniques else 0
+    moved = db.one(cursor, "merge_moved", None, **_parts(cursor, staged, "merge_moved"))[0] if staged.uniques else 0
     gone = _run(cursor, "merge_delete", staged) - moved
     changed = _run(cursor, "merge_update", staged) + moved
     new = _run(cursor, "merge_insert", staged) - moved
@@ -110,16 +111,17 @@ def _merge(cursor: db.Cursor, staged: Staged) -> tuple[int, int, int]:
 
 
 def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
-    return db.run(cursor, name, None, **_parts(staged, name))
+    return db.run(cursor, name, None, **_parts(cursor, staged, name))
 
 
-def _parts(staged: Staged, name: str) -> dict[str, db.Composable]:
+def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composable]:
     names, key = staged.table.column_names, key_of(staged.table)
     unique = sorted({column for columns in staged.uniques for column in columns if column in names})
     everything = {
         "target": db.identifier(staged.table.name),
         "staging": db.identifier(STAGING, staged.table.name),
         "columns": db.identifiers(names),
+        "digest": db.statement(_digest(cursor), columns=db.identifiers(names)),
         "target_columns": db.identifiers(names, prefix="t"),
         "staged_columns": db.identifiers(names, prefix="s"),
         "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in names]),
@@ -127,6 +129,10 @@ def _parts(staged: Staged, name: str) -> dict[str, db.Composable]:
         "same_unique": db.all_of([db.statement("and_same", column=db.identifier(n)) for n in unique]),
     }
     return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
+
+
+def _digest(cursor: db.Cursor) -> str:
+    return "record_digest" if db.version(cursor) >= _HASHES_RECORDS else "text_digest"
 
 
 def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:

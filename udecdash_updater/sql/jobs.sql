@@ -37,7 +37,7 @@ select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id
 from requests where course_id = %(course)s and local_id > %(mark)s and local_id <= %(upto)s order by local_id
 
 -- unresolved_requests: the course's requests that found nothing so far
-select id, log, error_label from unprocessable_interactions where course_id = %(course)s order by id
+select id, log, error_label, user_id, url from unprocessable_interactions where course_id = %(course)s order by id
 
 -- hits_table: where a job gathers what resolved
 create temporary table if not exists hits (
@@ -46,7 +46,7 @@ create temporary table if not exists hits (
 
 -- misses_table: where a job gathers what found nothing
 create temporary table if not exists misses (
-    place bigint, user_id bigint, url text, label text, message text, log text) on commit delete rows
+    place bigint, request_id text, user_id bigint, url text, label text, message text, log text) on commit delete rows
 
 -- insert_hits: the interactions of one kind; the first in load order wins
 insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device)
@@ -64,9 +64,11 @@ insert into course_interactions (course_id, user_id, year_month, interaction_dat
 select distinct course_id, user_id, to_char(viewed, 'YYYYMM')::integer, viewed::date from hits
 on conflict do nothing
 
--- insert_misses: requests that found nothing
+-- insert_misses: requests that found nothing, once each, even where requests holds one twice
 insert into unprocessable_interactions (course_id, user_id, url, error_label, error_message, log)
-select %(course)s, user_id, url, label, message, log from misses order by place
+select %(course)s, user_id, url, label, message, log
+from (select *, row_number() over (partition by request_id order by place) as copy from misses) m
+where copy = 1 order by place
 
 -- delete_resolved: requests that found nothing once and now resolved
 delete from unprocessable_interactions where course_id = %(course)s and id = any (%(ids)s)

@@ -1,9 +1,30 @@
--- prepare_session: names of DB_SCHEMA, UTC, no endless waits for locks
+-- prepare_session: names of DB_SCHEMA, UTC, no time limits but for locks; a server notices soon that we are gone
 select set_config('search_path', quote_ident(%(schema)s), false), set_config('timezone', 'UTC', false),
-    set_config('lock_timeout', %(lock_timeout)s, false), set_config('datestyle', 'ISO', false)
+    set_config('lock_timeout', %(lock_timeout)s, false), set_config('datestyle', 'ISO', false),
+    set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false),
+    set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+    set_config('tcp_keepalives_count', '3', false),
+    case when current_setting('server_version_num')::integer >= 140000
+        then set_config('client_connection_check_interval', '5s', false) end
+
+-- schema_exists: asked first, because CREATE SCHEMA IF NOT EXISTS wants rights that nobody needs for a schema there
+select exists (select from pg_namespace where nspname = %(schema)s)
+
+-- migrations_exist: asked first, as above
+select to_regclass('udecdash.migrations') is not null
+
+-- leftover_sessions: sessions of a killed run that its server still serves; the run lock proves that none is alive
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name = %(name)s and pid <> pg_backend_pid()
+
+-- site_schema: the schema that this ledger tells of
+select db_schema from udecdash.site
+
+-- record_site: as above, told once
+insert into udecdash.site (db_schema) values (%(schema)s)
 
 -- migrations_table: where applied migrations are recorded
-create table if not exists udecdash.migrations (
+create table udecdash.migrations (
     number integer primary key, name text not null, applied_at timestamptz not null default clock_timestamp())
 
 -- applied_migrations: the numbers of the migrations that this database has

@@ -15,14 +15,14 @@ select enumlabel from pg_enum where enumtypid = %(type)s order by enumsortorder
 select n.nspname, t.typname, pg_has_role(current_user, t.typowner, 'usage')
 from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.oid = %(type)s
 
--- unique_columns: the columns of each unique index of a table, and whether it is the primary key
-select array_agg(a.attname::text order by k.place), i.indisprimary
+-- unique_columns: the columns of each unique index of a table, the primary key's too
+select array_agg(a.attname::text order by k.place)
 from pg_index i
-cross join lateral unnest(i.indkey::int2[]) with ordinality k (attnum, place)
+cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k (attnum, place)
 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
 where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
   and i.indisunique and i.indpred is null and i.indexprs is null
-group by i.indexrelid, i.indisprimary
+group by i.indexrelid
 order by i.indexrelid
 
 -- has_rows: whether a table holds any row
@@ -67,20 +67,24 @@ where not exists (select from {target} t where {same_key}) order by s._file, s.c
 insert into {target} ({columns}) select {columns} from {staging} s order by s._file, s.ctid
 
 -- multiset_delete: copies of equal rows that the dump no longer has
-with had as (select ctid as place, row({columns})::text as body,
-        row_number() over (partition by row({columns})::text order by ctid) as copy from {target}),
-    has as (select row({columns})::text as body,
-        row_number() over (partition by row({columns})::text) as copy from {staging})
+with _had as (select ctid as _place, {digest} as _body, row_number() over (partition by {digest}) as _copy from {target}),
+    _has as (select {digest} as _body, row_number() over (partition by {digest}) as _copy from {staging})
 delete from {target} where ctid in (
-    select place from had left join has using (body, copy) where has.body is null)
+    select _place from _had left join _has using (_body, _copy) where _has._body is null)
 
 -- multiset_insert: copies of equal rows that the table does not have yet
-with had as (select row({columns})::text as body,
-        row_number() over (partition by row({columns})::text) as copy from {target}),
-    has as (select *, row({columns})::text as body,
-        row_number() over (partition by row({columns})::text order by _file, ctid) as copy from {staging})
+with _had as (select {digest} as _body, row_number() over (partition by {digest}) as _copy from {target}),
+    _has as (select ctid as _place, {digest} as _body,
+        row_number() over (partition by {digest} order by _file, ctid) as _copy from {staging})
 insert into {target} ({columns})
-select {columns} from has left join had using (body, copy) where had.body is null
+select {columns} from {staging} where ctid in (
+    select _place from _has left join _had using (_body, _copy) where _had._body is null)
+
+-- record_digest: 128 bits that tell rows apart, whatever their types
+array[hash_record_extended(row({columns}), 0), hash_record_extended(row({columns}), 1)]
+
+-- text_digest: the same for servers before version 14
+array[hashtextextended(row({columns})::text, 0), hashtextextended(row({columns})::text, 1)]
 
 -- create_table: a table of the dump
 create table {table} ({parts})

@@ -1,4 +1,8 @@
 -- The ledger: what ran, what it loaded, and how far each course's interactions are.
+create table udecdash.site (
+    db_schema text not null
+);
+
 create table udecdash.runs (
     id bigint generated always as identity primary key,
     started_at timestamptz not null default clock_timestamp(),
