@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 from pydantic import SecretStr
 
+from tests.installation import SUPERVISORCTL, Installation, install, supervisord
+from tests.mail import mail_server
+from tests.nights import load, make_nights, process
 from tests.support import connect, short_home
 from udecdash_updater import embedded
 from udecdash_updater.settings import Settings
@@ -49,11 +53,15 @@ def _administration(embedded_servers: Settings) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def postgres(embedded_servers: Settings, _administration: Connection) -> Iterator[Settings]:
-    """Settings of a fresh, empty database; REDIS_URL in them points nowhere (see `services`)."""
+def postgres(
+    embedded_servers: Settings, _administration: Connection, request: pytest.FixtureRequest
+) -> Iterator[Settings]:
+    """Settings of a fresh, empty database (see also `yesterday`); REDIS_URL in them points nowhere (see `services`)."""
     name = f"test_{next(_NUMBERS)}"
+    model = request.getfixturevalue("night_1_database") if "yesterday" in request.fixturenames else "template0"
     with _administration.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        cursor.execute(create.format(sql.Identifier(name), sql.Identifier(model)))
     nowhere = SecretStr("unix:///nonexistent/redis.sock")
     yield embedded_servers.model_copy(update={"db_name": name, "redis_url": nowhere})
     with _administration.cursor() as cursor:
@@ -83,3 +91,55 @@ def database(postgres: Settings) -> Iterator[Connection]:
     with contextlib.closing(connect(postgres)) as session:
         session.autocommit = True
         yield session
+
+
+@pytest.fixture(scope="session")
+def small_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two generated nights, as canvasDataCli is served them. To be read only."""
+    folder = tmp_path_factory.mktemp("nights")
+    make_nights(folder, [1, 2], seed=5, students=30, courses=3, requests=800, days=14)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def night_1_database(embedded_servers: Settings, _administration: Connection, small_nights: Path) -> str:
+    """The name of a database that holds the first of the small nights, interactions and all. Only to be copied."""
+    name = "night_1"
+    with _administration.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    settings = embedded_servers.model_copy(update={"db_name": name})
+    process(settings, load(settings, small_nights / "night1" / "dataFiles").run)
+    return name
+
+
+@pytest.fixture(scope="session")
+def sleeping_workers() -> Iterator[Path]:
+    """A supervisord whose group has the workers' name; yields its configuration."""
+    group = "process_name=%(program_name)s_%(process_num)02d\nnumprocs=2\nstartsecs=0\ncommand=sleep 10000\n"
+    with short_home() as folder, supervisord(folder, f"[program:udecdash-workers]\n{group}") as config:
+        yield config
+
+
+@pytest.fixture
+def installation(home: Path, services: Settings, small_nights: Path) -> Iterator[Installation]:
+    """A site on the fresh database and the empty Redis, its main.py filled in; no supervisord yet."""
+    with mail_server() as mail:
+        site = install(home, small_nights, mail)
+        site.values |= {
+            "DB_HOST": services.db_host,
+            "DB_PORT": str(services.db_port),
+            "DB_NAME": services.db_name,
+            "DB_USERNAME": services.db_username,
+            "DB_PASSWORD": "not-asked-for-on-a-private-socket",
+            "REDIS_URL": services.redis_url.get_secret_value(),
+        }
+        yield site
+
+
+@pytest.fixture
+def yesterday(installation: Installation, small_nights: Path, sleeping_workers: Path) -> Installation:
+    """A site that loaded the first small night yesterday, with a group of sleeping workers."""
+    shutil.copytree(small_nights / "night1" / "dataFiles", installation.data_files)
+    installation.values["SERVER_SUPERVISORD_COMMAND_PATH"] = SUPERVISORCTL
+    installation.values["SUPERVISOR_CONFIG"] = str(sleeping_workers)
+    return installation

@@ -110,7 +110,7 @@ def test_the_environment_wins_over_dot_env_and_blank_means_not_set(given: Any) -
 @pytest.mark.parametrize("value", [None, "", "  \t"])
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_must_not_be_missing_or_blank_is_told_by_name(given: Any, name: str, value: str | None) -> None:  # noqa: ANN401
-    assert re.findall(r"^  - (\w+): is missing or blank", told(given, **{name: value}), re.MULTILINE) == [name]
+    assert re.findall(r"^  - (\w+): is missing or blank", told(given, **{name: value}), re.MULTILINE) == [name]  # type: ignore[arg-type] # a value may be None
 
 
 @pytest.mark.parametrize("value", ["", "   "])
@@ -138,7 +138,7 @@ def test_everything_wrong_is_told_at_once(given: Any, tmp_path: Path) -> None:  
 def test_a_command_line_is_not_needed_where_nothing_is_downloaded(given: Any) -> None:  # noqa: ANN401
     needed = {"SERVER_CANVAS_DATA_CLI_COMMAND_PATH": None, "PATH_CANVAS_CONFIG": None}
     assert given(ENABLE_DOWNLOAD="False", **needed).path_canvas_config is None
-    assert "PATH_CANVAS_CONFIG" in told(given, ENABLE_DOWNLOAD="False", FILE_EXTENSION="txt", **needed)
+    assert "PATH_CANVAS_CONFIG" in told(given, ENABLE_DOWNLOAD="False", FILE_EXTENSION="txt", **needed)  # type: ignore[arg-type] # None unsets
 
 
 def test_a_secret_may_stand_in_a_file_and_what_is_nearer_wins(given: Any, tmp_path: Path) -> None:  # noqa: ANN401
