@@ -120,6 +120,8 @@ HOSTILE = {
     "no boolean": b"9\t9\tx\tperhaps\t\\N",
     "an empty line": b"",
     "an escaped NUL": b"9\t9\t\\000\ttrue\t\\N",
+    "a backslash before a tab": b"9\t9\tx\\\ttrue\t\\N",
+    "a backslash before the end": b"9\t9\tx\ttrue\t\\N\\",
     "a text in an integer": b"nine\t9\tx\ttrue\t\\N",
 }
 
@@ -150,6 +152,16 @@ def test_a_hostile_line_is_rejected_by_file_line_and_reason_and_the_sound_rows_a
     rejects = rows(database, "select table_name, file_name, line from udecdash.rejects order by 1")
     assert rejects == sorted((f"{place}_dim", f"{place}.gz", line) for place, line in expected.items())
     assert all(reason for (reason,) in rows(database, "select reason from udecdash.rejects"))
+
+
+def test_an_escaped_dot_at_the_end_of_a_line_is_a_dot_and_ends_nothing(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    text = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "text")]
+    lines = b"1\t1\ta\n2\t2\tfoo\\.\n3\t3\tc\n4\t4\td\\\\.\n"
+    load(postgres, mini_dump(tmp_path / "d", {"item_dim": text}, {"item_dim": {"item_dim-1.gz": lines}}))
+    assert rows(database, "select name from item_dim order by id") == [("a",), ("foo.",), ("c",), ("d\\.",)]
+    assert reconciled(database) == [(4, 4, 0, 0, 0)]
 
 
 def test_reasons_of_rejects_hold_no_content(postgres: Settings, database: Connection, tmp_path: Path) -> None:
