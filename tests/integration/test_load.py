@@ -344,6 +344,17 @@ def test_hostile_request_lines_are_rejected_and_the_others_arrive(
     assert [line for (line,) in rows(database, "select line from udecdash.rejects order by line")] == list(range(2, 10))
 
 
+def test_a_requests_table_that_was_emptied_begins_anew_and_loses_no_interaction(
+    postgres: Settings, database: Connection, nights: dict[int, Path]
+) -> None:
+    process(postgres, load(postgres, nights[1] / "dataFiles").run)
+    with database.cursor() as cursor:
+        cursor.execute("truncate requests restart identity; truncate quiz_interactions")
+    again = load(postgres, nights[1] / "dataFiles", compare=False)
+    assert process(postgres, again.run) > 0
+    assert truth.wrong_night(database, told(nights[1])) == []
+
+
 def test_digits_beyond_milliseconds_are_cut_not_rounded(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
