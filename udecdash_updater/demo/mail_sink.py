@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+if TYPE_CHECKING:  # the extra `embedded` has it; a site that runs no demonstration does without
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 _READABLE = policy.SMTPUTF8.clone(linesep="\n", cte_type="8bit")
 
@@ -66,6 +67,8 @@ def show(path: Path) -> str:
 
 async def listen(handler: object, host: str = "127.0.0.1", port: int = 0, **options: Any) -> asyncio.Server:  # noqa: ANN401 - aiosmtpd's own options
     """Serve SMTP with `handler` on a free port (0) or the given one; `tls` in `options` makes it SMTPS."""
+    from aiosmtpd.smtp import SMTP  # noqa: PLC0415 - as above
+
     loop = asyncio.get_running_loop()
     tls = options.pop("tls", None)
     options.setdefault("hostname", "localhost")
