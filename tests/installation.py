@@ -32,6 +32,14 @@ _END_SECONDS = 120
 _IN_MAIN = tuple(name for name in SEED_NAMES if not name.startswith("DB_"))
 
 
+class Run(subprocess.Popen[bytes]):
+    """A started run. Leaving the block kills it: a test that fails must not wait for a run that hangs on purpose."""
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+        super().__exit__(*error)  # type: ignore[arg-type] # as they came
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a run of the main script ended."""
@@ -94,10 +102,10 @@ class Installation:
         path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()), encoding="utf-8")
         path.chmod(0o600)
 
-    def start(self, script: Path | None = None, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(self, script: Path | None = None, environment: dict[str, str] | None = None) -> Run:
         """The main script as cron starts it: hardly any environment, another folder; its output goes to files."""
         with (self.folder / "out").open("wb") as out, (self.folder / "log").open("wb") as log:
-            return subprocess.Popen(
+            return Run(
                 [sys.executable, str(script or self.main)],
                 cwd="/",
                 env={**CRON, "PYTHONPATH": str(ROOT)} if environment is None else environment,
