@@ -81,7 +81,9 @@ def start(settings: Settings) -> dict[str, str]:
         answer, states = _status(settings)
         if set(states.values()) == {RUNNING}:
             return states
-        if not set(states.values()) & _PENDING or time.monotonic() > limit:
+        # Stopped by now means: it was still stopping when it was asked to start.
+        pending = _PENDING | ({"STOPPED"} if "abnormal termination" in started.output else set())
+        if not set(states.values()) & pending or time.monotonic() > limit:
             told = started if started.code else answer
             raise told.error("not all of them run", _last_words(settings, told.output))
         time.sleep(_PAUSE)

@@ -213,6 +213,26 @@ def test_workers_that_end_their_jobs_do_not_stop_the_night(
     assert workers.start(settings.model_copy(update={"supervisor_timeout": 30})) == {"udecdash-workers": "RUNNING"}
 
 
+def test_a_worker_that_stopped_between_start_and_status_is_started_again(home: Path) -> None:
+    # What the real one says when a program ends just after it was asked to start while it still stopped.
+    settings = Settings().model_copy(
+        update={
+            "server_supervisord_command_path": str(
+                script(
+                    home / "supervisorctl",
+                    f'case "$1" in\n'
+                    f"start) test -e {home}/asked && touch {home}/runs && exit 0; touch {home}/asked\n"
+                    'echo "udecdash-workers: ERROR (abnormal termination)"; exit 7;;\n'
+                    f'status) test -e {home}/runs && echo "udecdash-workers RUNNING" && exit 0\n'
+                    'echo "udecdash-workers STOPPED"; exit 3;;\nesac',
+                )
+            ),
+            "supervisor_programs": "udecdash-workers",
+        }
+    )
+    assert workers.start(settings) == {"udecdash-workers": "RUNNING"}
+
+
 @pytest.mark.parametrize("programs", ["all", "udecdash-workers:* all", "-c", " "])
 def test_never_all(supervised: Supervised, programs: str) -> None:
     settings = supervised(BYSTANDER, supervisor_programs=programs)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from hashlib import md5
 from pathlib import Path
 from types import TracebackType
-
-from isal import isal_zlib
 
 _AT_ONCE = 512
 
@@ -25,7 +24,8 @@ class Archive:
         self.path = path
         self.rows = 0
         self._file = path.open("wb")
-        self._gzip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
+        # Not isal: what it writes depends on what its memory held before.
+        self._gzip = zlib.compressobj(1, zlib.DEFLATED, 31)
         self._lines: list[str] = []
 
     def write(self, line: str) -> None:
