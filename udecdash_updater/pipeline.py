@@ -23,6 +23,7 @@ from udecdash_updater.errors import (
 from udecdash_updater.interruption import Interruption
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
 from udecdash_updater.notifier import Notice
+from udecdash_updater.options import RunOptions
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Night, Stage
@@ -58,8 +59,11 @@ class DataUpdater:
     def __init__(self, *, folder: Path | None = None) -> None:
         self._folder = folder
 
-    def launch(self) -> RunResult:
-        """Run one night. Returns its result and never raises; `.exit_code` is what the script exits with."""
+    def launch(self, options: RunOptions | None = None) -> RunResult:
+        """Run one night. Returns its result and never raises; `.exit_code` is what the script exits with.
+
+        `options` are of this run alone, beyond the settings.
+        """
         mask, tail = logs.configure()
         try:
             found = settings.load(self._folder)
@@ -67,20 +71,21 @@ class DataUpdater:
             LOGGER.error("%s\n%s\n%s %s", error, error.hint(), error.sentence("es"), error.hint("es"))
             return RunResult(error.exit_code, error=error, stage="check")
         mask, tail = logs.configure(found.secrets())
-        return run(found, mask, tail)
+        return run(found, mask, tail, options or RunOptions())
 
 
-def run(found: Settings, mask: SecretMask, tail: Tail) -> RunResult:
+def run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions) -> RunResult:
     """One night with these settings. `mask` hides secrets, `tail` holds the last log lines for the notice."""
     interruption = Interruption()
     with interruption.handled():
-        return _run(found, mask, tail, interruption)
+        return _run(found, mask, tail, options, interruption)
 
 
-def _run(found: Settings, mask: SecretMask, tail: Tail, interruption: Interruption) -> RunResult:
+def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, interruption: Interruption) -> RunResult:
     failures: list[Failure] = []
     with contextlib.ExitStack() as resources:
-        night = Night(found, resources, waits=found.embedded_redis)
+        # Asked of the settings as given: those of running servers no longer say that they are embedded.
+        night = Night(found, resources, waits=options.wait or found.embedded_redis, options=options)
         for position, stage in enumerate(STAGES):
             if _skipped(stage, failures):
                 continue

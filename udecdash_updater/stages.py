@@ -33,6 +33,7 @@ from udecdash_updater.errors import DumpError, UpdaterError
 from udecdash_updater.interactions import INTERACTION_TABLES
 from udecdash_updater.ledger import Ledger
 from udecdash_updater.logs import LOGGER
+from udecdash_updater.options import RunOptions
 from udecdash_updater.report import Summary, summarize
 from udecdash_updater.settings import Settings
 
@@ -46,6 +47,7 @@ class Night:
     settings: Settings
     resources: contextlib.ExitStack
     waits: bool
+    options: RunOptions = field(default_factory=RunOptions)
     site: Site | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     warnings: list[str] = field(default_factory=list)
