@@ -12,7 +12,7 @@ demo: $(VENV)/demo.ready
 	UDECDASH_HOME="$${UDECDASH_HOME:-$(CURDIR)/.udecdash}" DB_HOST=embedded REDIS_URL=embedded $(BIN)/python main_example.py
 
 test: $(VENV)/test.ready lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/test.ready
 	$(BIN)/ruff check .
