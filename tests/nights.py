@@ -11,6 +11,7 @@ from typing import Any
 
 from udecdash_updater import canvas, dashboard, db, dump, jobs, ledger, requests, tables
 from udecdash_updater.demo.university import generate
+from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
 from udecdash_updater.tables import Published
@@ -40,17 +41,17 @@ def truth(night: Path) -> dict[str, Any]:
     return told
 
 
-def load(settings: Settings, data_files: Path, *, compare: bool = True) -> Loaded:
-    """Load the dump in `data_files`: full tables, then requests."""
+def load(settings: Settings, data_files: Path, *, compare: bool = True, accept: Sequence[str] = ()) -> Loaded:
+    """Load the dump in `data_files`: full tables, then requests. Tables to `accept` may look implausible."""
     book = ledger.open_run(settings)
     try:
         dashboard.prepare(settings)
         found = dump.read(data_files)
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
             canvas.create(cursor, found.full_tables())
-        published = tables.load(settings, found, book.run)
+        published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         with db.opened(settings) as connection, connection.cursor() as cursor:
-            loaded = {(name, size) for name, size in db.rows(cursor, "loaded_request_files")}
+            loaded = {(name, size, checksum) for name, size, checksum in db.rows(cursor, "loaded_request_files")}
         files, damaged = dump.verify(dump.new_request_files(found, loaded, compare=compare))
         assert not damaged
         done = requests.load(settings, found, files, book.run)

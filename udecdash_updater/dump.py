@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,7 +47,8 @@ class Table:
 class DumpFile:
     """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them.
 
-    `earliest`, of requests only, is the file's first timestamp as a text; `verify` fills it in.
+    `checksum` is what `rows.trailer` tells of an archive. `earliest`, of requests only, is the file's first timestamp
+    as a text; `verify` fills it in.
     """
 
     table: str
@@ -55,6 +57,7 @@ class DumpFile:
     columns: tuple[str, ...]
     header: bool = False
     earliest: str = ""
+    checksum: int | None = None
 
     @property
     def name(self) -> str:
@@ -135,11 +138,13 @@ def _archives(folder: Path, table: Table, strangers: list[str]) -> tuple[DumpFil
     found = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
-            if not entry.is_file(follow_symlinks=False) or not entry.name.endswith(".gz") or "\n" in entry.name:
+            ordinary = entry.is_file(follow_symlinks=False) and entry.name.isprintable()
+            if not ordinary or not entry.name.endswith(".gz"):
                 strangers.append(f"{table.name}/{entry.name!r}")
                 continue
             size = entry.stat(follow_symlinks=False).st_size
-            found.append(DumpFile(table.name, Path(entry.path), size, table.column_names))
+            path = Path(entry.path)
+            found.append(DumpFile(table.name, path, size, table.column_names, checksum=rows.trailer(path)))
     return tuple(found)
 
 
@@ -191,10 +196,25 @@ def set_aside(file: DumpFile, aside: Path) -> Path:
     return target
 
 
-def new_request_files(dump: Dump, loaded: set[tuple[str, int]], *, compare: bool) -> tuple[DumpFile, ...]:
-    """The request files to load: those not loaded yet under this name and size, or all when not to `compare`.
+def digest(files: Sequence[DumpFile]) -> str:
+    """A digest of the files' names, sizes and checksums: the same for the same part of the same dump."""
+    listed = sorted((file.name, file.size, file.checksum or 0) for file in files)
+    return hashlib.sha256(repr(listed).encode(errors="surrogateescape")).hexdigest() if files else ""
 
-    `compare` is off with FIRST_DATA_UPDATE. A regrown file has another size, so it comes again.
+
+Loaded = Collection[tuple[str, int, int | None]]
+"""Name, size and checksum of files that were loaded before."""
+
+
+def new_request_files(dump: Dump, loaded: Loaded, *, compare: bool) -> tuple[DumpFile, ...]:
+    """The request files to load: those not loaded yet under this name, size and checksum, or all when not to `compare`.
+
+    `compare` is off with FIRST_DATA_UPDATE. A regrown file has another size, or at least another checksum, so it comes
+    again; of files that were loaded before version 0.2 no checksum is known.
     """
-    files = dump.files.get(REQUESTS, ())
-    return tuple(file for file in files if not compare or (file.name, file.size) not in loaded)
+    known = set(loaded) if compare else set()
+    return tuple(
+        file
+        for file in dump.files.get(REQUESTS, ())
+        if not {(file.name, file.size, file.checksum), (file.name, file.size, None)} & known
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_NAMED = 5  # with more tables than this nobody wants to type their names
+
 
 class UpdaterError(Exception):
     """The run ended for a reason nobody foresaw."""
@@ -61,6 +63,23 @@ class DumpError(UpdaterError):
     spanish = "El volcado no es confiable, por lo que nada de él se publicó."
     default_hint = "Look at the file or table named; yesterday's data is still served."
     default_hint_es = "Revise el archivo o la tabla que se nombra; los datos de ayer siguen disponibles."
+
+
+class ImplausibleError(DumpError):
+    """The dump is whole, but it can hardly be what Canvas has, so nothing of it was published."""
+
+    spanish = "El volcado está completo, pero difícilmente es lo que Canvas tiene, por lo que nada de él se publicó."
+    default_hint = "If Canvas really looks like this now, run once:"
+    default_hint_es = "Si Canvas realmente se ve así ahora, ejecute una vez:"
+
+    def __init__(self, shown: str, tables: list[str]) -> None:
+        super().__init__(shown)
+        self.tables = tuple(tables)
+
+    def hint(self, language: str = "en") -> str:
+        """What to type, once somebody has looked at the tables named."""
+        named = self.tables if len(self.tables) <= _NAMED else ("all",)
+        return f"{super().hint(language)} udecdash-updater run {' '.join(f'--accept {name}' for name in named)}"
 
 
 class DatabaseError(UpdaterError):

@@ -34,7 +34,8 @@ class FileCount:
     def row(self, run: int) -> db.Row:
         """The ledger's row of it."""
         counts = (self.lines, self.loaded, self.filtered, self.repeated, self.rejected)
-        return (run, self.file.table, self.file.name, self.file.size, self.file.earliest or None, *counts)
+        file = self.file
+        return (run, file.table, file.name, file.size, file.checksum, file.earliest or None, *counts)
 
 
 class Rejects:

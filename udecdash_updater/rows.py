@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from udecdash_updater.errors import DumpError
 BLOCK = 128 * 1024
 Reject = Callable[[int, str], None]
 """Is told a line's number (from 1) and why it is left out."""
+_TRAILER = 8
 _AFTER_ALL_TIMES = b"~"
 _LONG = 1 << 20
 # In bytes without their escaped backslashes.
@@ -40,6 +42,19 @@ def open_file(path: Path) -> BinaryIO:
     if path.suffix == ".gz":
         return cast("BinaryIO", igzip.open(path, "rb"))  # type: ignore[no-untyped-call] # isal has none
     return path.open("rb")
+
+
+def trailer(path: Path) -> int | None:
+    """The CRC-32 and length at a gzip archive's end as one number: two contents hardly ever share it.
+
+    None for other files, and where it cannot be read.
+    """
+    if path.suffix != ".gz":
+        return None
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(-_TRAILER, os.SEEK_END)
+        return int.from_bytes(file.read(_TRAILER), "little", signed=True)
+    return None
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from udecdash_updater import (
     ledger,
     maintenance,
     notifier,
+    plausibility,
     requests,
     tables,
     workers,
@@ -151,7 +152,7 @@ def verify(night: Night) -> None:
     for stranger in night.dump.strangers:
         LOGGER.warning("%s is no file of the dump and was not opened", stranger)
     night.request_files = tuple(file for file in sound if file.table == dump.REQUESTS)
-    _demand_files(night, night.dump)
+    _demand_tables(night, night.dump)
     if night.cleared:
         clearing.delete(night.cleared)
         night.cleared = None
@@ -181,7 +182,7 @@ def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpF
 
 def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
     with db.told("reading the ledger"), db.opened(night.settings) as connection, connection.cursor() as cursor:
-        loaded = {(name, size) for name, size in db.rows(cursor, "loaded_request_files")}
+        loaded = {(name, size, checksum) for name, size, checksum in db.rows(cursor, "loaded_request_files")}
     return dump.new_request_files(found, loaded, compare=not night.settings.first_data_update)
 
 
@@ -211,16 +212,9 @@ def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
         raise
 
 
-def _demand_files(night: Night, found: Dump) -> None:
-    without = [table.name for table in found.full_tables() if not found.files[table.name]]
-    with db.told("looking for rows"), db.opened(night.settings) as connection, connection.cursor() as cursor:
-        there = [name for name in without if db.one(cursor, "table_exists", {"table": name})[0]]
-        empty = [name for name in there if db.one(cursor, "has_rows", table=db.identifier(name))[0]]
-    if empty:
-        raise DumpError(
-            f"Tables that had rows have no file in {_folder(night)}: {', '.join(empty)}",
-            hint="The API sends no file for a table without rows. If they are really empty now, empty them by hand.",
-        )
+def _demand_tables(night: Night, found: Dump) -> None:
+    with db.told("judging the dump"), db.opened(night.settings) as connection, connection.cursor() as cursor:
+        plausibility.demand(plausibility.absent(cursor, found, night.options.tables), night.options.accept)
 
 
 def maintenance_on(night: Night) -> None:
@@ -243,8 +237,10 @@ def load_tables(night: Night) -> None:
         added = canvas.create(cursor, found.full_tables())
     if added:
         night.warn(f"columns that this dump has gained were added: {', '.join(added)}")
-    published = tables.load(settings, found, night.run)
+    published = tables.load(settings, found, night.run, night.options)
     night.published = True
+    for table, reason in night.open_ledger.rows("accepted_doubts"):
+        night.warn(f"{table} ({reason}) was accepted as it is")
     changes = [sum(getattr(p, name) for p in published) for name in ("rows", "new", "changed", "gone")]
     LOGGER.info("%d tables: %d rows, %d new, %d changed, %d gone", len(published), *changes)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from udecdash_updater import db, rows
 from udecdash_updater.canvas import Found, key_of, look
-from udecdash_updater.dump import DumpFile, Table
+from udecdash_updater.dump import DumpFile, Table, digest
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects
@@ -20,6 +21,7 @@ _BATCH = 10_000
 _BATCH_BYTES = 4 << 20
 _MOST_NEW_LABELS = 10
 _TRUTH = ("true", "false")
+_WRITTEN = ("created_at", "updated_at")
 _STATE = re.compile(r"[A-Za-z][a-z_]{0,62}")
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
@@ -27,17 +29,26 @@ _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A table whose rows wait in staging. `uniques`: what must be unique in the table besides its key."""
+    """A table whose rows wait in staging. `uniques`: what must be unique in the table besides its key.
+
+    `newest`: when the newest of its rows was created or changed, where the table tells.
+    """
 
     table: Table
     uniques: tuple[tuple[str, ...], ...]
     counts: tuple[FileCount, ...]
     rejects: tuple[Reject, ...]
+    newest: datetime | None = None
 
     @property
     def loaded(self) -> int:
         """Rows in staging."""
         return sum(count.loaded for count in self.counts)
+
+    @property
+    def digest(self) -> str:
+        """Of the files that the rows came from."""
+        return digest([count.file for count in self.counts])
 
 
 def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: Settings) -> Staged:
@@ -53,7 +64,15 @@ def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: 
         for unique in uniques:
             counts = _reject_shared(cursor, staging, unique, counts, gate)
     cursor.execute(db.statement("analyze", table=staging))
-    return Staged(table, uniques, tuple(counts), tuple(gate.rejects))
+    return Staged(table, uniques, tuple(counts), tuple(gate.rejects), _newest(cursor, table, staging, found))
+
+
+def _newest(cursor: db.Cursor, table: Table, staging: db.Composable, found: Found) -> datetime | None:
+    times = [n for n in _WRITTEN if n in table.column_names and found.types[n].startswith("timestamp")]
+    newest: datetime | None = None
+    if times:
+        newest = db.one(cursor, "staged_newest", times=db.identifiers(times), staging=staging)[0]
+    return newest
 
 
 def _create_staging(cursor: db.Cursor, table: Table, found: Found, key: Sequence[str]) -> db.Composable:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from udecdash_updater import db
+from udecdash_updater import db, plausibility
 from udecdash_updater.canvas import key_of
 from udecdash_updater.dump import Dump, DumpFile, Table
-from udecdash_updater.errors import DatabaseError, DumpError
+from udecdash_updater.errors import DatabaseError
+from udecdash_updater.options import RunOptions
+from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.rejects import too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, stage
 
 _HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
-_SMALL = 50  # fewer vanished rows than this are a university's ordinary day, whatever their share
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,11 @@ class Published:
     gone: int
 
 
-def load(settings: Settings, dump: Dump, run: int) -> list[Published]:
+def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[Published]:
     """Stage every full table's files and publish them all in one transaction, the ledger's record in it.
 
-    Raises DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
+    Raises ImplausibleError when the dump looks wrong and `options` do not accept that,
+     DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
     """
     staged = stage_all(settings, dump)
     rejects = [reject for one in staged for reject in one.rejects]
@@ -40,8 +42,11 @@ def load(settings: Settings, dump: Dump, run: int) -> list[Published]:
         raise too_many(rejects, settings.max_rejected_rows)
     with db.told("publishing the tables"), db.opened(settings) as connection:
         with db.transaction(connection) as cursor:
-            published = publish(cursor, staged, settings)
+            had = {one.table.name: _rows(cursor, one.table) for one in staged}
+            doubts = plausibility.demand(_doubts(cursor, dump, staged, had, settings, options), options.accept)
+            published = publish(cursor, staged, had)
             record(cursor, run, staged, published)
+            plausibility.record(cursor, run, doubts)
         with db.transaction(connection) as cursor:
             for one in staged:
                 cursor.execute(db.statement("drop_staging", table=db.identifier(STAGING, one.table.name)))
@@ -63,25 +68,32 @@ def _stage_alone(settings: Settings, table: Table, files: Sequence[DumpFile]) ->
         return stage(cursor, table, files, settings)
 
 
-def publish(cursor: db.Cursor, staged: Sequence[Staged], settings: Settings) -> list[Published]:
+def _rows(cursor: db.Cursor, table: Table) -> int:
+    return int(db.one(cursor, "count_rows", table=db.identifier(table.name))[0])
+
+
+def _doubts(
+    cursor: db.Cursor,
+    dump: Dump,
+    staged: Sequence[Staged],
+    had: Mapping[str, int],
+    settings: Settings,
+    options: RunOptions,
+) -> list[Doubt]:
+    arrivals = [Arrival(one.table.name, one.loaded, one.newest, one.digest) for one in staged]
+    absent = plausibility.absent(cursor, dump, options.tables)
+    there = [one for one in arrivals if one.table not in {doubt.table for doubt in absent}]
+    shrunk = plausibility.shrunk(there, had, settings.max_shrink_percent)
+    return [*absent, *shrunk, *plausibility.outdated(cursor, there)]
+
+
+def publish(cursor: db.Cursor, staged: Sequence[Staged], had: Mapping[str, int]) -> list[Published]:
     """Make each table what its staging says: vanished rows deleted, new and changed written, the others untouched.
 
-    Raises DumpError when a table shrank by more than MAX_SHRINK_PERCENT; nothing is changed then.
+    `had`: how many rows each table holds. Raises DatabaseError when something else writes into a table.
     """
-    published, shrunk = [], []
-    for one in sorted(staged, key=lambda s: s.table.name):
-        target = db.identifier(one.table.name)
-        had = db.one(cursor, "count_rows", table=target)[0]
-        if had - one.loaded > max(_SMALL, had * settings.max_shrink_percent // 100):
-            shrunk.append(f"\n  - {one.table.name}: {had} rows before, {one.loaded} in this dump")
-        if not shrunk:
-            published.append(_publish_table(cursor, one, had))
-    if shrunk:
-        raise DumpError(
-            f"Tables shrank by more than {settings.max_shrink_percent} %:{''.join(shrunk)}",
-            hint="If the dump is right, run once with MAX_SHRINK_PERCENT=100.",
-        )
-    return published
+    by_name = sorted(staged, key=lambda one: one.table.name)
+    return [_publish_table(cursor, one, had[one.table.name]) for one in by_name]
 
 
 def _publish_table(cursor: db.Cursor, staged: Staged, had: int) -> Published:
@@ -140,4 +152,9 @@ def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Seq
     db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
     rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
     db.insert_many(cursor, "record_rejects", rejects)
-    db.insert_many(cursor, "record_table_loads", [(run, p.table, p.rows, p.new, p.changed, p.gone) for p in published])
+    by_name = {one.table.name: one for one in staged}
+    loads = [
+        (run, p.table, p.rows, p.new, p.changed, p.gone, by_name[p.table].newest, by_name[p.table].digest or None)
+        for p in published
+    ]
+    db.insert_many(cursor, "record_table_loads", loads)

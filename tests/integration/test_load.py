@@ -9,12 +9,11 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests import truth
+from tests.dumps import ITEM, request_dump, request_line
 from tests.nights import load, make_nights, mini_dump, process, write_archive
 from tests.nights import truth as told
 from udecdash_updater.errors import DumpError
 from udecdash_updater.settings import Settings
-
-ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "varchar"), ("on_sale", "boolean"), ("made", "timestamp")]
 
 
 @pytest.fixture(scope="module")
@@ -241,19 +240,6 @@ def test_a_table_without_a_key_is_a_multiset(postgres: Settings, database: Conne
     assert found == [(1, None), (2, 2), (2, 2), (3, 3)]
 
 
-def test_a_table_that_shrank_too_much_is_refused_with_what_it_was_and_is(
-    postgres: Settings, database: Connection, tmp_path: Path
-) -> None:
-    many = b"".join(b"%d\t%d\tx\ttrue\t\\N\n" % (n, n) for n in range(1000, 1200))
-    load(postgres, mini_dump(tmp_path / "1", {"item_dim": ITEM}, {"item_dim": {"item_dim-1.gz": many}}))
-    few = mini_dump(tmp_path / "2", {"item_dim": ITEM}, {"item_dim": {"item_dim-2.gz": many[: len(many) // 4]}})
-    with pytest.raises(DumpError, match="item_dim: 200 rows before"):
-        load(postgres, few)
-    assert rows(database, "select count(*) from item_dim") == [(200,)]
-    load(postgres.model_copy(update={"max_shrink_percent": 100}), few)
-    assert rows(database, "select count(*) < 100 from item_dim") == [(True,)]
-
-
 def test_a_found_table_with_enums_views_grants_and_columns_of_its_own_is_loaded_as_well(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
@@ -294,32 +280,6 @@ def test_a_cut_archive_never_publishes_a_part(postgres: Settings, database: Conn
     with pytest.raises(DumpError, match=r"a\.gz"):
         load(postgres, dump)
     assert rows(database, "select count(*) from item_dim") == [(0,)]
-
-
-REQUEST = [
-    *[("id", "guid"), ("timestamp", "datetime"), ("timestamp_year", "varchar"), ("timestamp_month", "varchar")],
-    *[("timestamp_day", "varchar"), ("user_id", "bigint"), ("course_id", "bigint"), ("root_account_id", "bigint")],
-    *[("course_account_id", "bigint"), ("quiz_id", "bigint"), ("discussion_id", "bigint")],
-    *[("conversation_id", "bigint"), ("assignment_id", "bigint"), ("url", "text"), ("user_agent", "text")],
-    *[("http_method", "varchar"), ("remote_ip", "varchar"), ("interaction_micros", "bigint")],
-    *[("web_application_controller", "varchar"), ("web_application_action", "varchar")],
-    *[("web_application_context_type", "varchar"), ("web_application_context_id", "varchar")],
-    *[("real_user_id", "bigint"), ("session_id", "varchar"), ("user_agent_id", "bigint")],
-    *[("http_status", "varchar"), ("http_version", "varchar"), ("developer_key_id", "bigint")],
-]
-_DEFAULTS = {"id": "a", "timestamp": "2021-04-01 10:00:00.000", "user_id": "5", "course_id": "7", "url": "/courses/7"}
-
-
-def request_line(**fields: str) -> bytes:
-    """A line of a requests file: the fields given, ordinary ones, NULL for the rest."""
-    values = {**_DEFAULTS, **fields}
-    return ("\t".join(values.get(name, "\\N") for name, _ in REQUEST) + "\n").encode()
-
-
-def request_dump(folder: Path, files: dict[str, bytes]) -> Path:
-    """A dump of requests files alone."""
-    return mini_dump(folder, {"requests": REQUEST, "course_dim": [("id", "bigint"), ("canvas_id", "bigint")]},
-                     {"requests": files})  # fmt: skip
 
 
 def test_hostile_request_lines_are_rejected_and_the_others_arrive(

@@ -71,14 +71,15 @@ update udecdash.stages set ended_at = clock_timestamp(), outcome = %(outcome)s, 
 where run_id = %(run)s and position = %(position)s
 
 -- record_files: what became of each line of each file
-insert into udecdash.files (run_id, table_name, file_name, size, earliest, lines, loaded, filtered, repeated, rejected)
+insert into udecdash.files (run_id, table_name, file_name, size, checksum, earliest, lines, loaded, filtered, repeated,
+    rejected)
 values %s
 
 -- record_rejects: lines left out, without their content
 insert into udecdash.rejects (run_id, table_name, file_name, line, reason) values %s
 
 -- record_table_loads: what the publish changed
-insert into udecdash.table_loads (run_id, table_name, rows, new, changed, gone) values %s
+insert into udecdash.table_loads (run_id, table_name, rows, new, changed, gone, newest, files) values %s
 
 -- create_schema: a schema of ours
 create schema if not exists {schema}

@@ -1,5 +1,5 @@
--- loaded_request_files: request files loaded as they are, by name and size
-select distinct file_name, size from udecdash.files where table_name = 'requests'
+-- loaded_request_files: request files loaded as they are, by name, size and checksum
+select distinct file_name, size, checksum from udecdash.files where table_name = 'requests'
 
 -- lock_requests: local_id grows in load order only while nobody else inserts
 lock table requests in share row exclusive mode

@@ -1,0 +1,16 @@
+-- last_loads: each table's last publish, and whether somebody accepted since then that the table is gone
+select distinct on (l.table_name) l.table_name, l.run_id, l.rows, l.newest, l.files,
+    exists (select from udecdash.accepted a where a.table_name = l.table_name and a.run_id > l.run_id)
+from udecdash.table_loads l order by l.table_name, l.run_id desc
+
+-- file_sets: each set of files that a table was ever published from, and the first run that did
+select table_name, files, min(run_id) from udecdash.table_loads where files is not null group by table_name, files
+
+-- staged_newest: the newest time at which a staged row was created or changed
+select max(greatest({times})) from {staging}
+
+-- record_accepted: what looked implausible and was accepted
+insert into udecdash.accepted (run_id, table_name, reason) values %s on conflict do nothing
+
+-- accepted_doubts: what this run accepted
+select table_name, reason from udecdash.accepted where run_id = %(run)s order by 1, 2
