@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater import canvas, dashboard, db, dump, jobs, ledger, requests, tables
+from udecdash_updater import canvas, course, dashboard, db, dump, jobs, ledger, requests, tables
 from udecdash_updater.demo.university import generate
 from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import RequestsLoaded
@@ -65,9 +65,9 @@ def process(settings: Settings, run: int) -> int:
     """Judge all that is due, as workers would; how many courses were due."""
     with db.opened(settings, patient=True) as connection:
         with connection.cursor() as cursor:
-            courses = [course for course, _, _ in jobs.due(cursor)]
-        for course in courses:
-            jobs.process_course(connection, settings, run, course)
+            courses = [due.course for due in jobs.due(cursor)]
+        for number in courses:
+            course.process_course(connection, settings, run, number)
     return len(courses)
 
 

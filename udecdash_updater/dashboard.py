@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from udecdash_updater import db
-from udecdash_updater.interactions import INTERACTION_TABLES
 from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.logs import LOGGER
+from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
 ATTACHMENTS = "attachment_interactions"

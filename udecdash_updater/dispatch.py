@@ -61,7 +61,7 @@ def answers(settings: Settings) -> str:
     return ""
 
 
-def due_courses(settings: Settings) -> list[tuple[int, bool, int]]:
+def due_courses(settings: Settings) -> list[jobs.Due]:
     """What the ledger says is left to do, as `jobs.due`."""
     with db.told("asking the ledger what is due"), db.opened(settings) as connection, connection.cursor() as cursor:
         return jobs.due(cursor)
@@ -73,7 +73,7 @@ def enqueue(settings: Settings, run: int) -> Enqueued:
     Raises QueueError when Redis is away: the next run finds the same courses due.
     """
     with db.told("asking the ledger what is due"), db.opened(settings) as session, session.cursor() as cursor:
-        courses = [course for course, _, _ in jobs.due(cursor)]
+        courses = [due.course for due in jobs.due(cursor)]
         members: dict[int, int] = dict(db.rows(cursor, "course_members", {"courses": courses}))
     by_queue = _by_queue(settings, courses, members)
     names: list[str] = []
@@ -121,7 +121,7 @@ def wait(settings: Settings, enqueued: Enqueued) -> None:
     while left := due_courses(settings):
         ended = _all_ended(settings, enqueued)
         if ended and (left := due_courses(settings)):
-            raise QueueError(f"Every job has ended, but {len(left)} courses are not done, {left[0][0]} among them.")
+            raise QueueError(f"Every job has ended, but {len(left)} courses are not done, {left[0].course} among them.")
         if time.monotonic() > end:
             raise QueueError(f"{len(left)} courses are not done after {settings.interactions_timeout} s.")
         time.sleep(_POLL_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from udecdash_updater.interactions import Request
+from udecdash_updater.weblog import Request
 
 _LARGEST = 2**63
 _NUMBERS = ("quiz_id", "discussion_id", "assignment_id")

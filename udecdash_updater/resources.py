@@ -102,20 +102,29 @@ class Resources:
                 found.clear()
 
 
-Pages = Mapping[str, Sequence[Resource]]
+class Page(NamedTuple):
+    """A page that module items of a course point at, and these items' ids."""
+
+    id: int
+    canvas_id: int
+    items: tuple[int, ...] = ()
+
+
+Pages = Mapping[str, Sequence[Page]]
 """Slug to the different pages of one course that have it."""
 
 
-def pages_by_slug(rows: Iterable[tuple[str | None, int, int | None]]) -> Pages:
-    """The pages that the kept module items of a course point at, from rows of (url, id, canvas_id).
+def pages_by_slug(rows: Iterable[Sequence[Any]]) -> Pages:
+    """The pages that the kept module items of a course point at, from rows of (url, id, canvas_id, id of the item).
 
     Two items that point at one page are one page:
 
-    >>> pages_by_slug([("a", 1, 11), ("a", 1, 11), ("a", 2, 12), ("b", 3, 13), (None, 4, 14)])["a"]
-    [Resource(id=1, canvas_id=11), Resource(id=2, canvas_id=12)]
+    >>> pages_by_slug([("a", 1, 11, 5), ("a", 1, 11, 6), ("a", 2, 12, 7), ("b", 3, 13, 8), (None, 4, 14, 9)])["a"]
+    [Page(id=1, canvas_id=11, items=(5, 6)), Page(id=2, canvas_id=12, items=(7,))]
     """
-    pages: dict[str, list[Resource]] = {}
-    for slug, row_id, canvas_id in dict.fromkeys(rows):
+    pages: dict[str, dict[int, Page]] = {}
+    for slug, row_id, canvas_id, *items in rows:
         if slug is not None and canvas_id is not None:
-            pages.setdefault(slug, []).append(Resource(row_id, canvas_id))
-    return pages
+            same = pages.setdefault(slug, {})
+            same[row_id] = Page(row_id, canvas_id, (*(same[row_id].items if row_id in same else ()), *items))
+    return {slug: list(found.values()) for slug, found in pages.items()}

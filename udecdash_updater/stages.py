@@ -31,11 +31,11 @@ from udecdash_updater.demo.site import Site
 from udecdash_updater.dispatch import Enqueued
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import DumpError, UpdaterError
-from udecdash_updater.interactions import INTERACTION_TABLES
 from udecdash_updater.ledger import Ledger
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.report import Summary, summarize
+from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
 _COUNTED = (*INTERACTION_TABLES, "course_interactions", "unprocessable_interactions", "requests")

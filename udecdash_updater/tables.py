@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from udecdash_updater import db, plausibility
+from udecdash_updater import db, plausibility, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.dump import Dump, DumpFile, Table
 from udecdash_updater.errors import DatabaseError
@@ -44,6 +44,7 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
         with db.transaction(connection) as cursor:
             had = {one.table.name: _rows(cursor, one.table) for one in staged}
             doubts = plausibility.demand(_doubts(cursor, dump, staged, had, settings, options), options.accept)
+            touched.begin(cursor)
             published = publish(cursor, staged, had)
             record(cursor, run, staged, published)
             plausibility.record(cursor, run, doubts)
@@ -123,7 +124,7 @@ def _merge(cursor: db.Cursor, staged: Staged) -> tuple[int, int, int]:
 
 
 def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
-    return db.run(cursor, name, None, **_parts(cursor, staged, name))
+    return touched.run(cursor, name, staged.table.name, staged.table.column_names, _parts(cursor, staged, name))
 
 
 def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composable]:
@@ -158,3 +159,5 @@ def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Seq
         for p in published
     ]
     db.insert_many(cursor, "record_table_loads", loads)
+    filled = [p.table for p in published if p.new == p.rows > 0]
+    touched.record(cursor, run, {p.table for p in published}, filled)

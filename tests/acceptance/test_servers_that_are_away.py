@@ -42,7 +42,7 @@ def test_without_redis_the_load_is_done_and_the_next_run_enqueues_what_is_missin
     assert "Redis (REDIS_URL): ConnectionError" in site.told()
     assert 'failed in stage "enqueue"' in site.told()
     assert contents(database)["requests"] != before["requests"]
-    due = {course for course, _, _ in dispatch.due_courses(services)}
+    due = {due.course for due in dispatch.due_courses(services)}
     assert due
     assert site.is_back
     outcomes = dict(rows(database, "select name, outcome from udecdash.stages where run_id = 2"))

@@ -11,8 +11,10 @@ import pytest
 
 from udecdash_updater import clock, interactions, resources
 from udecdash_updater.clock import Clock
-from udecdash_updater.interactions import Classifier, Interaction, Request, Unresolved
+from udecdash_updater.interactions import Classifier, Interaction
+from udecdash_updater.resolution import Unresolved
 from udecdash_updater.resources import MODULE_ITEMS, Lookup, Resources, pages_by_slug
+from udecdash_updater.weblog import Request
 
 TABLES: dict[str, list[tuple[object, ...]]] = {
     "wiki_page_dim": [(1001, 1), (1002, 2), (1003, 3), (1004, 4)],

@@ -15,9 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from udecdash_updater.clock import Clock
-from udecdash_updater.interactions import Classifier, Interaction, Request, Unresolved, is_trash
+from udecdash_updater.interactions import Classifier, Interaction
+from udecdash_updater.resolution import Unresolved
 from udecdash_updater.resources import Resources, pages_by_slug
 from udecdash_updater.targets import URL_KINDS, parse
+from udecdash_updater.weblog import Request, is_trash
 
 COURSE, COURSE_CANVAS_ID = 10, 7
 Row = dict[str, Any]

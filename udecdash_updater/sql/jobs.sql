@@ -1,32 +1,51 @@
--- due_courses: known courses with requests not judged, or unresolved ones not judged by the newest tables
-select d.id, coalesce(r.newest, 0) > coalesce(c.mark, 0), coalesce(c.unresolved, 0)
-from course_dim d
-left join udecdash.course_requests r on r.course_id = d.id
-left join udecdash.courses c on c.course_id = d.id
-where coalesce(r.newest, 0) > coalesce(c.mark, 0)
-   or (c.unresolved > 0 and c.resources_run < (select coalesce(max(run_id), 0) from udecdash.table_loads))
-order by d.id
+-- due_courses: known courses, how many of their requests wait to be judged, and how many unresolved ones again
+with loads as (
+    select coalesce(max(l.run_id), 0) as latest, coalesce(max(l.run_id) filter (where t.run_id is null), 0) as untold
+    from udecdash.table_loads l left join udecdash.tracked_loads t using (run_id)),
+resolvable as (
+    select w.course_id, count(distinct w.number) as requests
+    from udecdash.touched t join udecdash.wanted w using (resource) join udecdash.courses c using (course_id)
+    where t.run_id > c.resources_run group by w.course_id),
+progress as (
+    select d.id, coalesce(r.newest, 0) > coalesce(c.mark, 0) as fresh,
+        greatest(coalesce(r.total, 0) - coalesce(c.total, 0), 1) as waiting,
+        case when c.canvas_id is distinct from d.canvas_id and c.canvas_id is not null
+            or c.resources_run < loads.latest and c.resources_run < greatest(loads.untold, 1)
+        then c.unresolved else v.requests end as again
+    from loads cross join course_dim d
+    left join udecdash.course_requests r on r.course_id = d.id
+    left join udecdash.courses c on c.course_id = d.id
+    left join resolvable v on v.course_id = d.id)
+select id, case when fresh then waiting else 0 end, coalesce(again, 0) from progress
+where fresh or again > 0 order by id
 
 -- course_members: students, teachers and others of each course, as the dashboard counts them for its queues
 select course_id, count(*) from enrollment_dim where workflow_state::text in ('active', 'completed')
     and course_id = any (%(courses)s) group by course_id
 
--- lock_course: one writer a course, waiting for another one to end
-select pg_advisory_lock(%(course)s)
+-- lock_course: one writer a course, waiting for another one to end; shared: a job is at work (see touched.sql)
+select pg_advisory_lock_shared(hashtext('udecdash-updater'), hashtext('jobs')), pg_advisory_lock(%(course)s)
 
--- unlock_course: give it back
-select pg_advisory_unlock(%(course)s)
+-- unlock_course: give both back
+select pg_advisory_unlock_shared(hashtext('udecdash-updater'), hashtext('jobs')), pg_advisory_unlock(%(course)s)
 
--- course_progress: the course's newest request, the newest judged, how many are unresolved, and what judges them
-select coalesce(r.newest, 0), coalesce(c.mark, 0), d.canvas_id,
-    (select coalesce(max(run_id), 0) from udecdash.table_loads)
+-- course_progress: how far the course is, as course.Progress has it
+select coalesce(r.newest, 0), coalesce(r.total, 0), coalesce(c.mark, 0), coalesce(c.total, 0),
+    case when coalesce(r.total, 0) - coalesce(c.total, 0) > %(slice)s then (
+        select q.local_id from requests q where q.course_id = d.id and q.local_id > coalesce(c.mark, 0)
+        order by q.local_id offset %(slice)s - 1 limit 1) end,
+    d.canvas_id, coalesce(c.unresolved, 0), coalesce(c.resources_run, 0),
+    (select coalesce(max(run_id), 0) from udecdash.table_loads),
+    c.canvas_id is distinct from d.canvas_id or c.resources_run = 0 or exists (
+        select from udecdash.table_loads l where l.run_id > c.resources_run
+            and not exists (select from udecdash.tracked_loads t where t.run_id = l.run_id))
 from course_dim d
 left join udecdash.course_requests r on r.course_id = d.id
 left join udecdash.courses c on c.course_id = d.id
 where d.id = %(course)s
 
 -- course_pages: the pages that some module item of the course points at
-select distinct p.url, p.id, p.canvas_id from module_item_dim m join wiki_page_dim p on p.id = m.wiki_page_id
+select p.url, p.id, p.canvas_id, m.id from module_item_dim m join wiki_page_dim p on p.id = m.wiki_page_id
 where m.course_id = %(course)s and p.url is not null
 
 -- look_up: the rows of a table with these ids
@@ -39,14 +58,24 @@ from requests where course_id = %(course)s and local_id > %(mark)s and local_id 
 -- unresolved_requests: the course's requests that found nothing so far
 select id, log, error_label, user_id, url from unprocessable_interactions where course_id = %(course)s order by id
 
+-- resolvable_requests: those of them that wait for something that was touched since they were judged
+select id, log, error_label, user_id, url from unprocessable_interactions
+where course_id = %(course)s and id in (
+    select w.number from udecdash.wanted w join udecdash.touched t using (resource)
+    where w.course_id = %(course)s and t.run_id > %(seen)s)
+order by id
+
 -- hits_table: where a job gathers what resolved
 create temporary table if not exists hits (
     place bigint, kind text, course_id bigint, user_id bigint, item_id bigint, item_canvas_id bigint,
     viewed timestamp(0), downloaded boolean, url text, device text) on commit delete rows
 
--- misses_table: where a job gathers what found nothing
-create temporary table if not exists misses (
-    place bigint, request_id text, user_id bigint, url text, label text, message text, log text) on commit delete rows
+-- misses_table: where a job gathers what found nothing; each row has its id already
+create temporary table if not exists misses (like unprocessable_interactions including defaults, place bigint)
+on commit delete rows
+
+-- wants_table: where a job gathers what its unresolved requests wait for: new ones by place, others by number
+create temporary table if not exists wants (place bigint, number bigint, resource bigint) on commit delete rows
 
 -- insert_hits: the interactions of one kind; the first in load order wins
 insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device)
@@ -64,11 +93,20 @@ insert into course_interactions (course_id, user_id, year_month, interaction_dat
 select distinct course_id, user_id, to_char(viewed, 'YYYYMM')::integer, viewed::date from hits
 on conflict do nothing
 
--- insert_misses: requests that found nothing, once each, even where requests holds one twice
-insert into unprocessable_interactions (course_id, user_id, url, error_label, error_message, log)
-select %(course)s, user_id, url, label, message, log
-from (select *, row_number() over (partition by request_id order by place) as copy from misses) m
-where copy = 1 order by place
+-- insert_misses: requests that found nothing
+insert into unprocessable_interactions (id, course_id, user_id, url, error_label, error_message, log)
+select id, course_id, user_id, url, error_label, error_message, log from misses order by id
+
+-- insert_wants: what the unresolved requests of this job wait for
+insert into udecdash.wanted (course_id, resource, number)
+select %(course)s, w.resource, coalesce(w.number, m.id) from wants w left join misses m using (place)
+on conflict do nothing
+
+-- forget_wants: of requests that were judged again
+delete from udecdash.wanted where course_id = %(course)s and number = any (%(numbers)s)
+
+-- forget_all_wants: of a course whose unresolved requests are all judged again
+delete from udecdash.wanted where course_id = %(course)s
 
 -- delete_resolved: requests that found nothing once and now resolved
 delete from unprocessable_interactions where course_id = %(course)s and id = any (%(ids)s)
@@ -78,8 +116,11 @@ update unprocessable_interactions u set error_label = v.label, error_message = v
 from (values %s) v (id, label, message) where u.id = v.id
 
 -- move_mark: what was judged, and by which tables
-insert into udecdash.courses (course_id, mark, unresolved, resources_run, processed_run, processed_at, judged, interactions)
-values (%(course)s, %(upto)s, %(unresolved)s, %(resources_run)s, %(run)s, clock_timestamp(), %(judged)s, %(interactions)s)
-on conflict (course_id) do update set mark = greatest(courses.mark, excluded.mark), unresolved = excluded.unresolved,
-    resources_run = excluded.resources_run, processed_run = excluded.processed_run,
-    processed_at = excluded.processed_at, judged = excluded.judged, interactions = excluded.interactions
+insert into udecdash.courses (course_id, mark, total, unresolved, resources_run, canvas_id, processed_run, processed_at,
+    judged, interactions)
+values (%(course)s, %(upto)s, %(total)s, %(unresolved)s, %(tables_run)s, %(canvas_id)s, %(run)s, clock_timestamp(),
+    %(judged)s, %(interactions)s)
+on conflict (course_id) do update set mark = greatest(courses.mark, excluded.mark), total = excluded.total,
+    unresolved = excluded.unresolved, resources_run = excluded.resources_run, canvas_id = excluded.canvas_id,
+    processed_run = excluded.processed_run, processed_at = excluded.processed_at,
+    judged = excluded.judged, interactions = excluded.interactions

@@ -25,14 +25,15 @@ where found.name is not null and found.top is not null
 delete from udecdash.course_requests
 
 -- forget_marks: as above; what was judged then stays where it is
-update udecdash.courses set mark = 0 where mark > 0
+update udecdash.courses set mark = 0, total = 0 where mark > 0
 
 -- note_requested_courses: the newest request of each course that got some, by whomever
-insert into udecdash.course_requests (course_id, newest)
-select course_id, max(local_id) from requests
+insert into udecdash.course_requests (course_id, newest, total)
+select course_id, max(local_id), count(*) from requests
 where course_id is not null and local_id > (select coalesce(max(newest), 0) from udecdash.course_requests)
 group by course_id
-on conflict (course_id) do update set newest = greatest(course_requests.newest, excluded.newest)
+on conflict (course_id) do update set newest = greatest(course_requests.newest, excluded.newest),
+    total = course_requests.total + excluded.total
 
 -- any_course_noted: whether the ledger knows any course yet
 select exists (select from udecdash.course_requests)
