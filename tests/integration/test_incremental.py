@@ -52,7 +52,7 @@ def world() -> World:
 
 def night(settings: Settings, world: World, folder: Path) -> list[Due]:
     """Load the world as it is now, process what is due; what that was."""
-    run = load(settings, world.dump(folder), accept=COLUMNS).run
+    run = load(settings, world.dump(folder), accept=tuple(COLUMNS)).run
     found = due(settings)
     process(settings, run)
     return found
@@ -148,7 +148,7 @@ def test_after_a_load_that_does_not_tell_what_it_touched_everything_is_judged_ag
     assert night(postgres, world, tmp_path) == [Due(1, 0, 2), Due(2, 0, 1)]
     assert rows(database, "select count(*) from context_external_tool_interactions") == [(1,)]
     world.put("quiz_dim", 5)
-    load(postgres, world.dump(tmp_path), accept=COLUMNS)
+    load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS))
     rows(database, "delete from udecdash.tracked_loads")
     assert due(postgres) == [Due(1, 0, 1), Due(2, 0, 1)]
 
@@ -160,7 +160,7 @@ def test_what_was_touched_is_forgotten_when_it_was_seen_and_not_before(
     night(postgres, world, tmp_path)
     for number in (4, 5):
         world.put("file_dim", number)
-    run = load(postgres, world.dump(tmp_path), accept=COLUMNS).run
+    run = load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS)).run
     kept = "select count(*) from udecdash.touched"
     assert rows(database, kept) == [(4,)]
     with db.opened(postgres) as connection:
@@ -181,7 +181,7 @@ def test_a_course_of_many_requests_is_done_in_slices_that_each_keep_what_they_di
 ) -> None:
     for number in range(10):
         world.ask(1, f"/courses/101/{'files/109' if number % 2 else 'grades'}")
-    run = load(postgres, world.dump(tmp_path), accept=COLUMNS).run
+    run = load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS)).run
     monkeypatch.setattr("udecdash_updater.course._SLICE", 4)
     process(postgres, run)
     assert rows(database, "select judged, unresolved from udecdash.courses order by course_id") == [(3, 6), (1, 1)]
