@@ -51,7 +51,7 @@ def load(settings: Settings, data_files: Path, *, compare: bool = True, accept: 
             canvas.create(cursor, found.full_tables())
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         with db.opened(settings) as connection, connection.cursor() as cursor:
-            loaded = {(name, size, checksum) for name, size, checksum in db.rows(cursor, "loaded_request_files")}
+            loaded = requests.known_files(cursor)
         files, damaged = dump.verify(dump.new_request_files(found, loaded, compare=compare))
         assert not damaged
         done = requests.load(settings, found, files, book.run)

@@ -54,6 +54,16 @@ class RequestsLoaded:
         return sum(count.loaded for count in self.counts)
 
 
+def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
+    """Name, size and checksum of every request file that was loaded, by us or by the first updater.
+
+    The first updater's own record, where DB_SCHEMA still has it, holds no checksum.
+    """
+    ours = db.rows(cursor, "loaded_request_files")
+    recorded = db.one(cursor, "table_exists", {"table": "package_files_loaded"})[0]
+    return set(ours) | set(db.rows(cursor, "files_of_the_first_updater") if recorded else ())
+
+
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
 _Way = Callable[[db.Cursor, db.Composable, Sequence[str], Iterator[tuple[int, bytes]], rows.Reject], int]

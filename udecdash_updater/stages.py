@@ -182,7 +182,7 @@ def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpF
 
 def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
     with db.told("reading the ledger"), db.opened(night.settings) as connection, connection.cursor() as cursor:
-        loaded = {(name, size, checksum) for name, size, checksum in db.rows(cursor, "loaded_request_files")}
+        loaded = requests.known_files(cursor)
     return dump.new_request_files(found, loaded, compare=not night.settings.first_data_update)
 
 

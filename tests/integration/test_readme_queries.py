@@ -1,4 +1,4 @@
-"""The queries that README.md offers, on a real ledger."""
+"""The queries that README.md and README.es.md offer, on a real ledger."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from udecdash_updater import ledger
 from udecdash_updater.settings import Settings
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+MANUALS = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.es.md")]
 QUERIES = [
     query.strip()
-    for block in re.findall(r"^```sql\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for manual in MANUALS
+    for block in re.findall(r"^```sql\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)
     for query in block.split(";")
     if query.strip()
 ]
@@ -45,7 +47,7 @@ def planted(postgres: Settings, database: Connection) -> Connection:
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=[query.split("\n")[0] for query in QUERIES])
-def test_each_query_of_the_readme_runs_and_finds_what_is_there(planted: Connection, query: str) -> None:
+def test_each_query_of_the_manuals_runs_and_finds_what_is_there(planted: Connection, query: str) -> None:
     with planted.cursor() as cursor:
         cursor.execute(query)
         assert cursor.fetchall()

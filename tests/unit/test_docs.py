@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from udecdash_updater import errors
+from udecdash_updater import cli, errors
 from udecdash_updater.settings import SEED_NAMES, Settings
 from udecdash_updater.stages import STAGES
 from udecdash_updater.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "udecdash_updater"
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "supervisord_config/README.md")
+DOCUMENTS = ("README.md", "README.es.md", "ARCHITECTURE.md", "CHANGELOG.md", "supervisord_config/README.md")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -35,8 +35,18 @@ def table(part: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
 
 
+def first_cells(manual: str, title: str) -> list[str]:
+    """What the rows of a section's table are about."""
+    return [row[0].strip("`") for row in table(section(text(manual), title))]
+
+
 def settings_table() -> dict[str, list[str]]:
     return {row[0].strip("`"): row for row in table(section(text("README.md"), "Every setting"))}
+
+
+def error_classes() -> list[type[errors.UpdaterError]]:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return [kind for kind in kinds if issubclass(kind, errors.UpdaterError)]
 
 
 def anchors(document: str) -> set[str]:
@@ -45,8 +55,10 @@ def anchors(document: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
-def test_every_setting_stands_in_the_table_once_and_no_other() -> None:
-    rows = [row[0].strip("`") for row in table(section(text("README.md"), "Every setting"))]
+# The English manual is README.md, the Spanish one README.es.md: what must stand in one must stand in both.
+@pytest.mark.parametrize(("manual", "title"), [("README.md", "Every setting"), ("README.es.md", "Todas las variables")])
+def test_every_setting_stands_in_the_table_once_and_no_other(manual: str, title: str) -> None:
+    rows = first_cells(manual, title)
     assert sorted(rows) == sorted(name.upper() for name in Settings.model_fields)
     assert tuple(rows[: len(SEED_NAMES)]) == SEED_NAMES
 
@@ -72,11 +84,55 @@ def test_every_setting_says_what_it_is_and_whether_it_may_be_blank() -> None:
         assert re.match("yes|no|only", row[3]), name
 
 
-def test_every_exit_code_stands_in_its_table() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.UpdaterError)]
-    codes = {kind.exit_code for kind in kinds} | {errors.EXIT_DONE, errors.EXIT_WARNINGS}
-    rows = [int(row[0]) for row in table(section(text("README.md"), "When something fails"))]
-    assert sorted(rows) == sorted(codes)
+def test_both_manuals_tell_the_same_defaults() -> None:
+    spanish = {row[0].strip("`"): row for row in table(section(text("README.es.md"), "Todas las variables"))}
+    assert {name: row[1] for name, row in spanish.items()} == {name: row[1] for name, row in settings_table().items()}
+    for name, row in spanish.items():
+        assert len(row) == 4, name
+        assert row[2], name
+        assert re.match("sí|no|solo", row[3]), name
+
+
+@pytest.mark.parametrize(
+    ("manual", "title"), [("README.md", "When something fails"), ("README.es.md", "Cuando algo falla")]
+)
+def test_every_exit_code_stands_in_its_table(manual: str, title: str) -> None:
+    codes = {kind.exit_code for kind in error_classes()} | {errors.EXIT_DONE, errors.EXIT_WARNINGS}
+    assert sorted(map(int, first_cells(manual, title))) == sorted(codes)
+
+
+@pytest.mark.parametrize(("manual", "title"), [("README.md", "Commands"), ("README.es.md", "Comandos")])
+def test_every_command_stands_in_its_table(manual: str, title: str) -> None:
+    assert sorted(first_cells(manual, title)) == sorted(cli.main.commands)
+
+
+@pytest.mark.parametrize(
+    ("manual", "title", "language"),
+    [("README.md", "Troubleshooting", "en"), ("README.es.md", "Problemas según su mensaje", "es")],
+)
+def test_every_error_stands_among_the_troubles_by_its_own_sentence(manual: str, title: str, language: str) -> None:
+    told = first_cells(manual, title)
+    sentences = [kind.spanish if language == "es" else (kind.__doc__ or "").splitlines()[0] for kind in error_classes()]
+    assert sorted(told) == sorted(sentences)
+    assert all(all(row) for row in table(section(text(manual), title)))
+
+
+TERMS = ["run", "stage", "dump", "manifest", "staging", "publish", "reconcile", "reject", "ledger", "heartbeat"]
+
+
+def test_both_glossaries_have_every_term_of_the_field() -> None:
+    assert first_cells("README.md", "Glossary") == TERMS
+    spanish = [re.findall(r"\*(\w+)\*", cell) for cell in first_cells("README.es.md", "Glosario")]
+    assert spanish == [[term] for term in TERMS]
+
+
+@pytest.mark.parametrize("language", ["crontab", "ini", "js"])
+def test_both_manuals_show_the_same_files(language: str) -> None:
+    shown = [
+        re.findall(rf"^```{language}\n(.*?)^```$", text(manual), re.MULTILINE | re.DOTALL)
+        for manual in ("README.md", "README.es.md")
+    ]
+    assert shown[0] == shown[1]
 
 
 def test_the_template_has_every_seed_name_in_its_order_and_all_blank() -> None:
@@ -92,8 +148,11 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
-def test_the_lines_without_make_do_what_make_does() -> None:
-    makefile, beside = text("Makefile"), section(text("README.md"), "Try it: two commands")
+@pytest.mark.parametrize(
+    ("manual", "title"), [("README.md", "Try it: two commands"), ("README.es.md", "Pruébelo: dos comandos")]
+)
+def test_the_lines_without_make_do_what_make_does(manual: str, title: str) -> None:
+    makefile, beside = text("Makefile"), section(text(manual), title)
     for command in re.findall(r"^\t\$\(BIN\)/(\S+.*)$", makefile, re.MULTILINE):
         plain = command.replace("--quiet --disable-pip-version-check ", "")
         assert f"`.venv/bin/{plain}`" in beside, command

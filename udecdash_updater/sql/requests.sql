@@ -1,6 +1,10 @@
 -- loaded_request_files: request files loaded as they are, by name, size and checksum
 select distinct file_name, size, checksum from udecdash.files where table_name = 'requests'
 
+-- files_of_the_first_updater: request files that the first UDECDash updater loaded; it recorded no checksum
+select distinct file_name::text, file_size::bigint, null::bigint from package_files_loaded
+where table_name = 'requests' and status = 'success'
+
 -- lock_requests: local_id grows in load order only while nobody else inserts
 lock table requests in share row exclusive mode
 
