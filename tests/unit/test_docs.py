@@ -168,7 +168,7 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 def test_the_tarball_that_is_named_is_that_of_this_version() -> None:
-    assert set(re.findall(r"udecdash_data_updater-([\d.]+)\.tar\.gz", text("README.md"))) == {VERSION}
+    assert set(re.findall(r"udecdash\*data\*updater-([\d.]+)\.tar\.gz", text("README.md"))) == {VERSION}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
