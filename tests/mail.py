@@ -37,7 +37,14 @@ class Mail:
 
     @property
     def text(self) -> str:
-        body = self.message.get_body()
+        return self._body("plain")
+
+    @property
+    def html(self) -> str:
+        return self._body("html")
+
+    def _body(self, kind: str) -> str:
+        body = self.message.get_body((kind,))
         assert body is not None
         return str(body.get_content())
 

@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -93,6 +94,18 @@ def _redis(given: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def _web(given: SecretStr) -> SecretStr:
+    url = given.get_secret_value().strip()
+    try:
+        parts = urlsplit(url)
+        fits = bool(parts.hostname) and parts.username is None and (parts.port or 1) > 0
+    except ValueError:  # its text would quote the address
+        fits = False
+    if url and not (fits and re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE)):
+        raise ValueError("must be http:// or https:// with a host, without user@ and without blanks")
+    return SecretStr(url)
+
+
 def _language(value: Any) -> Any:  # noqa: ANN401 - as above
     """Also the system's own LANGUAGE, a list of locales such as es_CL:es:en, whose first es or en counts."""
     if not isinstance(value, str) or not re.search("[_:]", value):
@@ -131,6 +144,7 @@ Limits = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_limits)]
 Extension = Annotated[Text, AfterValidator(_extension)]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
+WebUrl = Annotated[SecretStr, AfterValidator(_web)]
 Zone = Annotated[Text, AfterValidator(_zone)]
 Command = Annotated[Text, AfterValidator(_command)]
 Programs = Annotated[Text, AfterValidator(_programs)]

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import concurrent.futures
 import contextlib
 import re
 import smtplib
 import socket
 import ssl
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 
 from udecdash_updater import pages
-from udecdash_updater.errors import NoticeError, UpdaterError
+from udecdash_updater.bounded import within
+from udecdash_updater.errors import NoticeError
 from udecdash_updater.logs import SecretMask
+from udecdash_updater.notice import Notice, in_words, one_line
 from udecdash_updater.settings import Settings
 
 TIMEOUT = 15.0  # seconds for each answer of the mail server
@@ -28,25 +26,8 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 _SMTPS_PORT = 465
 # What every mail server takes; nothing in it can end a header or a command.
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 Refused = dict[str, str]  # address: why
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What there is to tell of one run.
-
-    failures: (stage, error) in the order they happened; the first one ended the night. warnings: sentences.
-    run: its number in the ledger, None if it never got one. started: aware. log: the last lines.
-    """
-
-    run: int | None
-    started: datetime
-    failures: tuple[tuple[str, UpdaterError], ...] = ()
-    warnings: tuple[str, ...] = ()
-    log: str = ""
-    host: str = field(default_factory=socket.gethostname)
 
 
 def configured(settings: Settings) -> bool:
@@ -97,37 +78,22 @@ def send(settings: Settings, notice: Notice, mask: SecretMask) -> None:
         refused |= _delivered(settings, message, recipients, hide)
     if refused:
         told = "; ".join(f"{address} ({reason})" for address, reason in refused.items())
-        raise NoticeError(f"{_server(settings)} did not take the mail for: {_line(hide(told))}.")
+        raise NoticeError(f"{_server(settings)} did not take the mail for: {one_line(hide(told))}.")
 
 
 def compose(settings: Settings, notice: Notice, hide: Callable[[str], str]) -> EmailMessage:
-    """The message in the settings' language, without From and To; `hide` masks the secrets in it."""
-    language = settings.language
+    """The message in the settings' language, as text and as HTML, without From and To; `hide` masks secrets."""
+    wording = in_words(notice, settings, hide)
     message = EmailMessage(policy=policy.SMTP)
-    message["Subject"] = _subject(notice, language, hide)
+    # An encoded word in the text would be decoded, line breaks included.
+    message["Subject"] = wording.subject.replace("=?", "= ?")[:200]
     message["Date"] = format_datetime(localtime())
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return
-    text = pages.render(
-        f"notice.{language}.txt",
-        notice=notice,
-        began=notice.started.astimezone(settings.zone).strftime("%Y-%m-%d %H:%M"),
-        zone=settings.time_zone,
-        language=language,
-    )
-    lines = [_CONTROL.sub(" ", line) for line in _sound(hide(text)).splitlines()]
-    message.set_content("\n".join(lines) + "\n", cte="quoted-printable")
+    text = pages.render(f"notice.{settings.language}.txt", notice=wording, zone=settings.time_zone)
+    message.set_content(text, cte="quoted-printable")
+    page = pages.render("notice.html", notice=wording, zone=settings.time_zone)
+    message.add_alternative(page, subtype="html", cte="quoted-printable")
     return message
-
-
-def _subject(notice: Notice, language: str, hide: Callable[[str], str]) -> str:
-    ended, failed, warned = (
-        ("terminó", "falló en la etapa", "terminó con advertencias")
-        if language == "es"
-        else ("is done", "failed in stage", "ended with warnings")
-    )
-    outcome = f"{failed} {notice.failures[0][0]}" if notice.failures else warned if notice.warnings else ended
-    subject = _line(hide(f"[UDECDash] {notice.host}: {outcome}"))
-    return subject.replace("=?", "= ?")[:200]  # an encoded word would be decoded, line breaks included
 
 
 def _hider(settings: Settings, mask: SecretMask) -> Callable[[str], str]:
@@ -147,23 +113,10 @@ def _delivered(settings: Settings, message: EmailMessage, recipients: list[str],
 
 
 def _within_limit(settings: Settings, talk: Callable[[], Refused], hide: Callable[[str], str]) -> Refused:
-    """Talk in a thread that can be left behind: looking a name up and a dripping server know no time-out."""
-    outcome: concurrent.futures.Future[Refused] = concurrent.futures.Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(talk())
-        except (NoticeError, OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, name="notice", daemon=True).start()
     try:
-        return outcome.result(timeout=LIMIT)
-    except concurrent.futures.TimeoutError:
-        reason = f"no end within {LIMIT:.0f} s"
-    except (OSError, ValueError) as error:
-        reason = _line(hide(_reason(error)))
-    raise NoticeError(f"{_server(settings)}: {reason}.")
+        return within(LIMIT, talk)
+    except (OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
+        raise NoticeError(f"{_server(settings)}: {one_line(hide(_reason(error)))}.") from None
 
 
 def _deliver(settings: Settings, message: EmailMessage, recipients: list[str]) -> Refused:
@@ -221,7 +174,7 @@ def _is_local(settings: Settings) -> bool:
 
 
 def _server(settings: Settings) -> str:
-    return f"SMTP server {_line(settings.smtp_host)} port {settings.smtp_port}"
+    return f"SMTP server {one_line(settings.smtp_host)} port {settings.smtp_port}"
 
 
 def _domain(name: str) -> str:
@@ -240,13 +193,4 @@ def _reason(error: Exception) -> str:
 
 def _answer(code: int, text: bytes | str) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return _line(f"{code} {words}" if code > 0 else words)[:500]
-
-
-def _line(text: str) -> str:
-    return _CONTROL.sub(" ", _sound(text)).strip()
-
-
-def _sound(text: str) -> str:
-    """`text` without halves of characters, which file names and the log may hold and UTF-8 may not."""
-    return text.encode(errors="replace").decode()
+    return one_line(f"{code} {words}" if code > 0 else words)[:500]

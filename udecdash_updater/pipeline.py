@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, logs, notifier, report, settings
+from udecdash_updater import db, logs, notices, report, settings
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
     EXIT_WARNINGS,
     DatabaseError,
-    NoticeError,
     RunActiveError,
     SettingsError,
     UpdaterError,
 )
 from udecdash_updater.interruption import Interruption
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
-from udecdash_updater.notifier import Notice
+from udecdash_updater.notice import Notice
 from udecdash_updater.options import RunOptions
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
@@ -153,25 +152,24 @@ def _put_back(night: Night, failures: list[Failure]) -> None:
 
 
 def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -> None:
-    """Send the night's one notice. A notice never fails the night: what cannot be sent is a warning."""
-    if not _wanted(night, failures):
-        return
+    """Tell whoever wants to know of the night. A notice never fails it: what cannot be sent is a warning."""
     notice = Notice(
         night.ledger.run if night.ledger else None,
         night.started,
         tuple((failure.stage, failure.error) for failure in failures),
         tuple(night.warnings),
         tail.text(),
+        failed_before=_failed_before(night),
     )
+    for untold in notices.tell(night.settings, notice, mask):
+        night.warn(untold)
+
+
+def _failed_before(night: Night) -> int:
     try:
-        notifier.send(night.settings, notice, mask)
-    except NoticeError as error:
-        night.warn(str(error))
-
-
-def _wanted(night: Night, failures: list[Failure]) -> bool:
-    told = {"failure": bool(failures), "warning": bool(failures or night.warnings), "always": True}
-    return told[night.settings.notify_on]
+        return int(night.ledger.rows("failed_before")[0][0]) if night.ledger else 0
+    except UpdaterError:  # PostgreSQL went away: the night has failed as well
+        return 0
 
 
 def _result(night: Night, failures: list[Failure]) -> RunResult:

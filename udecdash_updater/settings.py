@@ -34,6 +34,7 @@ from udecdash_updater.fields import (
     RedisUrl,
     SslMode,
     Text,
+    WebUrl,
     Zone,
 )
 
@@ -62,7 +63,8 @@ SEED_NAMES = (
     "FRONTEND_DIR",
 )
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
-_SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "redis_url")
+_SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "redis_url", "webhook_url", "heartbeat_url")
+_TOKEN_LENGTH = 8
 _QUEUE_LIMITS = (12, 20, 30, 40, 50, 60, 70, 85, 110, 3000)
 
 
@@ -135,6 +137,8 @@ class Settings(BaseSettings):
     load_connections: Annotated[int, Field(ge=1, le=32)] = 2
     interactions_timeout: Positive = 3600
     notify_on: Occasion = "failure"
+    webhook_url: WebUrl = SecretStr("")
+    heartbeat_url: WebUrl = SecretStr("")
     language: Language = "es"
     db_sslmode: SslMode = "prefer"
     db_sslrootcert: Text = ""
@@ -169,9 +173,11 @@ class Settings(BaseSettings):
         return self.redis_url.get_secret_value() == EMBEDDED
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value, for the mask of logs and notices; the passwords inside REDIS_URL too."""
+        """Every secret value, for the mask of logs and notices; what is secret inside the addresses too."""
         values = [self.db_password, self.smtp_pass, self.server_sudo_password]
         found = [value.get_secret_value() for value in values] + _redis_secrets(self.redis_url.get_secret_value())
+        for address in (self.webhook_url, self.heartbeat_url):
+            found += _web_secrets(address.get_secret_value())
         return tuple(secret for secret in found if secret)
 
 
@@ -179,6 +185,14 @@ def _redis_secrets(url: str) -> list[str]:
     parts = urlsplit(url)
     written = [parts.password or "", *re.findall(r"[?&]password=([^&]*)", parts.query)]
     return [*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]
+
+
+def _web_secrets(url: str) -> list[str]:
+    """The address, what follows its host, and the parts of that which are long enough to be tokens."""
+    parts = urlsplit(url)
+    tokens = [part for part in re.split("[/?&=]", f"{parts.path}?{parts.query}") if len(part) >= _TOKEN_LENGTH]
+    whole = parts._replace(scheme="", netloc="").geturl()
+    return [url, *([whole] if len(whole) >= _TOKEN_LENGTH else []), *tokens]
 
 
 def load(folder: Path | None = None) -> Settings:

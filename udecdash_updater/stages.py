@@ -20,6 +20,7 @@ from udecdash_updater import (
     embedded,
     ledger,
     maintenance,
+    notices,
     notifier,
     plausibility,
     requests,
@@ -101,6 +102,8 @@ def check(night: Night) -> None:
     settings = night.settings
     night.ledger = ledger.open_run(settings)
     night.resources.callback(night.ledger.close)
+    if untold := notices.begun(settings):  # not before the run lock is ours: another run has a heartbeat of its own
+        night.warn(untold)
     dashboard.prepare(settings)
     _note(night, settings)
     clearing.recover(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 import shutil
 import socket
@@ -25,7 +26,7 @@ from udecdash_updater import notifier
 from udecdash_updater.demo import mail_sink
 from udecdash_updater.errors import DatabaseError, FrontEndError, NoticeError, UpdaterError
 from udecdash_updater.logs import SecretMask
-from udecdash_updater.notifier import Notice
+from udecdash_updater.notice import Notice
 from udecdash_updater.settings import Settings
 
 ANA, PEDRO = "ana@udec.example", "pedro@udec.example"
@@ -78,6 +79,10 @@ def test_one_mail_reaches_everyone_and_says_what_happened_and_what_to_do() -> No
     told += ["2025-11-23 03:04, hora de America/Santiago", *NOTICE.log.splitlines()]
     for expected in told:
         assert expected in arrived.text
+        assert html.escape(expected) in arrived.html
+    assert [part.get_content_type() for part in arrived.message.iter_parts()] == ["text/plain", "text/html"]
+    assert 'lang="es"' in arrived.html
+    assert not re.search(r"(src|href)=|url\(|<script", arrived.html)  # nothing is fetched when it is opened
     assert arrived.content.isascii()
 
 
@@ -236,7 +241,7 @@ def test_a_dripping_server_is_given_up_after_the_time_for_the_whole(monkeypatch:
     with mail.bare_server(drip) as port, untold("no end within"):
         send(to(mail.MailServer("127.0.0.1", port=port)))
     for thread in threading.enumerate():
-        if thread.name == "notice":
+        if thread.name == "bounded":
             thread.join()
 
 
@@ -293,7 +298,7 @@ def test_secrets_are_masked_in_every_part_of_the_mail() -> None:
     [arrived] = server.mails
     assert "***" in arrived.message["Subject"]
     assert "***" in arrived.text
-    assert "canary" not in arrived.text + arrived.message["Subject"]
+    assert "canary" not in arrived.text + arrived.html + arrived.message["Subject"]
     assert b"canary" not in arrived.content
 
 
@@ -301,6 +306,7 @@ NASTY = st.one_of(
     st.text(max_size=40),
     st.sampled_from(["\r\nBcc: x@y.z\r\n\r\nbody", "\r", "\u2028X: y", "\x85X: y", "\udce9", "\0", "é" * 300]),
     st.sampled_from(["=?utf-8?q?a=0D=0AX-Evil:_1?=", "=?utf-8?b?YQ0KWC1FdmlsOiAx?=", "\r\n.\r\nMAIL FROM:<x@y.z>\r\n"]),
+    st.sampled_from(["</pre><script>alert(1)</script>", "'><img src=//x.example/y>"]),
 )
 
 
@@ -314,7 +320,7 @@ def test_no_text_adds_a_header_or_ends_the_mail(
     content = message.as_bytes()
     head, _, body = content.partition(b"\r\n\r\n")
     names = [line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))]
-    plain = [b"Subject", b"Date", b"Auto-Submitted", b"Content-Type", b"Content-Transfer-Encoding", b"MIME-Version"]
+    plain = [b"Subject", b"Date", b"Auto-Submitted", b"Content-Type", b"MIME-Version"]
     assert sorted(names) == sorted(plain)
     assert content.isascii()
     for lone in (b"\r", b"\n"):
@@ -323,7 +329,9 @@ def test_no_text_adds_a_header_or_ends_the_mail(
     parsed = mail_sink.parse(content)
     assert sorted(parsed.keys()) == sorted(name.decode() for name in plain)
     assert not re.search(r"[\r\n]", parsed["Subject"])
-    assert parsed.get_content().endswith("\n")
+    text, page = (str(part.get_content()) for part in parsed.iter_parts())
+    assert text.endswith("\n")
+    assert not re.search(r"<(script|img)", page)
     assert body
 
 

@@ -62,6 +62,10 @@ where ended_at is null and id <> %(run)s
 update udecdash.runs set ended_at = clock_timestamp(), exit_code = %(exit_code)s, error = %(error)s,
     warnings = %(warnings)s where id = %(run)s
 
+-- failed_before: how many runs in a row failed before this one
+select count(*) from udecdash.runs where id < %(run)s and exit_code not in (0, 10)
+    and id > (select coalesce(max(id), 0) from udecdash.runs where id < %(run)s and exit_code in (0, 10))
+
 -- begin_stage: a stage begins
 insert into udecdash.stages (run_id, position, name, started_at)
 values (%(run)s, %(position)s, %(name)s, coalesce(%(began)s, clock_timestamp()))
