@@ -3,38 +3,201 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from udecdash_updater import config, documents, logs, maintenance, terminal
+from udecdash_updater.errors import UpdaterError
+from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
-from udecdash_updater.settings import demonstrate
+from udecdash_updater.settings import Settings, demonstrate
 from udecdash_updater.version import VERSION
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 
-@click.group(context_settings=CONTEXT)
+class Command(click.Command):
+    """Tells an UpdaterError on standard error, with --json as a document too, and exits with its code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UpdaterError as error:
+            if ctx.params.get("as_json"):
+                answer({"exit_code": error.exit_code, "error": error})
+            click.echo(f"{error}\n{error.hint()}", err=True)
+            ctx.exit(error.exit_code)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+    group_class = type
+
+
+def answer(document: object) -> None:
+    """Write the one JSON document that --json promises."""
+    click.echo(documents.text(document))
+
+
+def folder_option(function: _Function) -> _Function:
+    """--folder: where main.py and .env are."""
+    return click.option(
+        "--folder",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        envvar="UDECDASH_FOLDER",
+        default=".",
+        show_envvar=True,
+        help="The folder of main.py and .env; the current one by default.",
+    )(function)
+
+
+def json_option(function: _Function) -> _Function:
+    """--json: one document on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")(function)
+
+
+def settings_of(folder: Path) -> Settings:
+    """The settings in `folder`, the log set up as they say."""
+    logs.configure()
+    settings = config.read(folder)
+    logs.configure(settings.secrets(), form=settings.log_format)
+    return settings
+
+
+@click.group(
+    cls=Group,
+    context_settings=CONTEXT,
+    epilog="""\b
+  Before the first night:   udecdash-updater check
+  What would be loaded:     udecdash-updater run --dry-run
+  One night:                udecdash-updater run
+  How far it is:            udecdash-updater status""",
+)
 @click.version_option(VERSION)
 def main() -> None:
     """Keep the UDECDash dashboard's PostgreSQL up to date from Canvas Data.
 
-    Settings come from the environment and from .env in the current folder.
+    The settings are those of main.py: the values that stand in it (it is read, not run), then the environment, then
+    .env beside it. Say with --folder or UDECDASH_FOLDER where that is.
     """
 
 
+@main.command(
+    epilog="""\b
+Examples:
+  udecdash-updater run                               one night, as cron runs main.py
+  udecdash-updater run --dry-run                     what would be loaded; nothing is touched
+  udecdash-updater run --table course_dim --wait     this table alone, and wait for its interactions
+  udecdash-updater run --accept group_dim            group_dim really lost most of its rows
+
+Exit codes: 0 done, 2 settings, 3 download, 4 data refused, 5 database, 6 queue or workers, 7 front end,
+10 done with warnings, 75 another run is active, 1 anything else."""
+)
+@click.option("--table", "tables", multiple=True, metavar="TABLE", help="Load only this table; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be loaded from what lies on disk; touch nothing.")
+@click.option("--wait", is_flag=True, help="Wait until the workers are done, INTERACTIONS_TIMEOUT seconds at most.")
+@click.option("--accept", multiple=True, metavar="TABLE", help="Load this table however implausible it looks; or all.")
+@folder_option
+@json_option
+def run(
+    *, tables: tuple[str, ...], dry_run: bool, wait: bool, accept: tuple[str, ...], folder: Path, as_json: bool
+) -> None:
+    """Run one night: download, verify, load, enqueue."""
+    logs.configure()
+    config.adopt(folder)
+    options = RunOptions(frozenset(accept), tables, dry_run=dry_run, wait=wait, silent=as_json)
+    result = DataUpdater(folder=folder).launch(options)
+    if as_json:
+        answer(result)
+    elif result.plan:
+        terminal.show_plan(result.plan)
+    sys.exit(result.exit_code)
+
+
 @main.command()
-def run() -> None:
-    """Run one night: download, verify, load, enqueue.
-
-    Exit codes: 0 done, 2 settings, 3 download, 4 data refused, 5 database, 6 queue or workers, 7 front end,
-    10 done with warnings, 75 another run is active, 1 anything else.
-    """
-    sys.exit(DataUpdater(folder=Path.cwd()).launch().exit_code)
-
-
-@main.command()
-def demo() -> None:
-    """Run one night of a made-up university on servers of its own; each further call is its next night."""
+@json_option
+def demo(*, as_json: bool) -> None:
+    """Run a made-up university's night on servers of its own. Each further call is its next night."""
     demonstrate()
-    sys.exit(DataUpdater(folder=Path.cwd()).launch().exit_code)
+    result = DataUpdater(folder=Path.cwd()).launch(RunOptions(silent=as_json))
+    if as_json:
+        answer(result)
+    sys.exit(result.exit_code)
+
+
+@main.group("maintenance", cls=Group)
+def maintenance_group() -> None:
+    """Put the front end's loading page up or away by hand. A night does both itself."""
+
+
+@maintenance_group.command("on")
+@folder_option
+@json_option
+def maintenance_on(*, folder: Path, as_json: bool) -> None:
+    """Put the loading page up."""
+    up = maintenance.on(settings_of(folder), started=datetime.now(timezone.utc))
+    _tell_page("The loading page is up." if up else "FRONTEND_DIR is blank: there is no page to put up.", up, as_json)
+
+
+@maintenance_group.command("off")
+@folder_option
+@json_option
+def maintenance_off(*, folder: Path, as_json: bool) -> None:
+    """Put the dashboard's own page back, whatever state the folder is in."""
+    changed = maintenance.off(settings_of(folder))
+    _tell_page("The dashboard's page is back." if changed else "Nothing to do: no loading page was up.", False, as_json)
+
+
+def _tell_page(sentence: str, up: bool, as_json: bool) -> None:
+    if as_json:
+        answer({"up": up, "told": sentence})
+    else:
+        click.echo(sentence)
+
+
+@main.group("config", cls=Group)
+def config_group() -> None:
+    """Look at the settings."""
+
+
+@config_group.command("validate")
+@folder_option
+@json_option
+def config_validate(*, folder: Path, as_json: bool) -> None:
+    """Judge every setting; all mistakes are told at once, by name and without the values, and the exit code is 2."""
+    settings_of(folder)
+    if as_json:
+        answer({"valid": True})
+    else:
+        click.echo("The settings can be used. `udecdash-updater check` tries whether what they name is there.")
+
+
+@config_group.command("sample")
+@json_option
+def config_sample(*, as_json: bool) -> None:
+    """Print a .env to fill in: every setting with its default."""
+    if as_json:
+        answer({"sample": config.sample()})
+    else:
+        click.echo(config.sample(), nl=False)
+
+
+@config_group.command("show")
+@folder_option
+@json_option
+def config_show(*, folder: Path, as_json: bool) -> None:
+    """Show every setting that counts, secrets as ***, and its source: main.py, environment, .env or default."""
+    logs.configure()
+    found = config.shown(folder)
+    if as_json:
+        answer({one.name: {"value": one.value, "from": one.source} for one in found})
+    else:
+        terminal.show_settings(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from udecdash_updater import rows
-from udecdash_updater.errors import DumpError
+from udecdash_updater.errors import DumpError, SettingsError
 from udecdash_updater.logs import LOGGER
 
 REQUESTS = "requests"
@@ -97,6 +97,16 @@ def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -
     if not any(files.values()):
         raise DumpError(f"{unpacked or folder} holds no file of any table; a dump was expected there.")
     return Dump(folder, version, tables, files, tuple(strangers))
+
+
+def only(found: Dump, names: Collection[str]) -> Dump:
+    """The dump as if it had these tables alone; all of it without names. Raises SettingsError for a name it lacks."""
+    if not names:
+        return found
+    if unknown := sorted(set(names) - set(found.tables)):
+        raise SettingsError([f"--table {name}: schema.json has no such table" for name in unknown])
+    tables = {name: table for name, table in found.tables.items() if name in names}
+    return replace(found, tables=tables, files={name: found.files[name] for name in tables})
 
 
 def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
@@ -185,6 +195,15 @@ def _read_through(file: DumpFile) -> tuple[str, str]:
     except DumpError as error:
         return "", error.detail
     return "", ""
+
+
+def damaged_error(damaged: Mapping[DumpFile, str]) -> DumpError:
+    """The error of a dump with damaged files, each with what is wrong, as `verify` tells them."""
+    told = "".join(f"\n  - table {file.table}, {why}" for file, why in damaged.items())
+    return DumpError(
+        f"Archives are damaged:{told}",
+        hint="Delete these files and sync again: canvasDataCli never fetches a name that is on disk.",
+    )
 
 
 def set_aside(file: DumpFile, aside: Path) -> Path:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import collections
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import TextIO
 
 import stamina.instrumentation
 
 LOGGER = logging.getLogger("udecdash_updater")
 LAST_LINES = 60  # a failed command tells its own last 30, and what led to it matters as well
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
+# What a record may tell beside its message (`extra=`), for programs that read the log as JSON.
+_FIELDS = ("run", "stage", "outcome", "seconds")
 
 
 class SecretMask(logging.Formatter):
@@ -32,6 +37,34 @@ class SecretMask(logging.Formatter):
         return self.mask(super().format(record))
 
 
+class JsonLines(SecretMask):
+    """The same, each record as one JSON object on a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line. Masked before it is JSON: quotes in a secret would be escaped there."""
+        told: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": self.mask(record.getMessage()),
+        }
+        told |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            told["exception"] = self.mask(self.formatException(record.exc_info))
+        return json.dumps(told)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to whatever sys.stderr is at the moment: a progress display puts itself in its place."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 class Tail(logging.Handler):
     """Keeps the last lines of the log in memory, formatted and masked, for the notice of a failure."""
 
@@ -48,15 +81,19 @@ class Tail(logging.Handler):
         return "\n".join(self._lines)
 
 
-def configure(secrets: Iterable[str] = (), *, level: int = logging.INFO) -> tuple[SecretMask, Tail]:
-    """Send our log to stderr and to a Tail, both masked; returns mask and tail. Calling it again replaces both."""
+def configure(secrets: Iterable[str] = (), *, form: str = "text", level: int = logging.INFO) -> tuple[SecretMask, Tail]:
+    """Send our log to stderr, as `form` says ('text' or 'json'), and as text to a Tail, both masked.
+
+    Returns mask and tail. Calling it again replaces both.
+    """
     stamina.instrumentation.set_on_retry_hooks([])  # who retries tells of it in our own words
-    mask = SecretMask(secrets)
-    tail = Tail()
+    known = tuple(secrets)
+    mask, tail, shown = SecretMask(known), Tail(), _StandardError()
+    shown.setFormatter(JsonLines(known) if form == "json" else mask)
+    tail.setFormatter(mask)
     for handler in list(LOGGER.handlers):
         LOGGER.removeHandler(handler)
-    for handler in (logging.StreamHandler(sys.stderr), tail):
-        handler.setFormatter(mask)
+    for handler in (shown, tail):
         LOGGER.addHandler(handler)
     LOGGER.setLevel(level)
     LOGGER.propagate = False

@@ -17,3 +17,4 @@ class RunOptions:
     tables: tuple[str, ...] = ()
     dry_run: bool = False
     wait: bool = False
+    silent: bool = False

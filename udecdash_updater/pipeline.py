@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, logs, notices, report, settings
+from udecdash_updater import db, logs, notices, plan, report, settings
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -23,6 +24,7 @@ from udecdash_updater.interruption import Interruption
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
 from udecdash_updater.notice import Notice
 from udecdash_updater.options import RunOptions
+from udecdash_updater.plan import Plan
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Night, Stage
@@ -38,6 +40,7 @@ class RunResult:
     stage: str | None = None
     warnings: tuple[str, ...] = ()
     summary: Summary | None = None
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,30 @@ class DataUpdater:
     def launch(self, options: RunOptions | None = None) -> RunResult:
         """Run one night. Returns its result and never raises; `.exit_code` is what the script exits with.
 
-        `options` are of this run alone, beyond the settings.
+        `options` are of this run alone, beyond the settings. With `dry_run` nothing is touched: the result's `plan`
+        tells what would be loaded.
         """
-        mask, tail = logs.configure()
+        mask, tail = logs.configure(form=os.environ.get("LOG_FORMAT", "text"))
         try:
             found = settings.load(self._folder)
         except SettingsError as error:
             LOGGER.error("%s\n%s\n%s %s", error, error.hint(), error.sentence("es"), error.hint("es"))
             return RunResult(error.exit_code, error=error, stage="check")
-        mask, tail = logs.configure(found.secrets())
-        return run(found, mask, tail, options or RunOptions())
+        mask, tail = logs.configure(found.secrets(), form=found.log_format)
+        wanted = options or RunOptions()
+        return rehearse(found, wanted) if wanted.dry_run else run(found, mask, tail, wanted)
+
+
+def rehearse(found: Settings, options: RunOptions) -> RunResult:
+    """What a night with these settings would load; it ends like one whose stages check and verify end so."""
+    try:
+        planned = plan.make(found, options)
+    except UpdaterError as error:
+        LOGGER.error("%s\n  %s", error, error.hint())
+        return RunResult(error.exit_code, error=error)
+    if planned.strangers:
+        LOGGER.warning("no files of the dump, never opened: %s", ", ".join(planned.strangers))
+    return RunResult(EXIT_DONE, plan=planned)
 
 
 def run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions) -> RunResult:
@@ -96,11 +113,16 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
         _tell(night, failures, mask, tail)
         result = _result(night, failures)
         _close(night, result)
-    if result.summary and sys.stdout and (night.site or sys.stdout.isatty()):
-        report.show(result.summary, sys.stdout)
-    if night.site and sys.stdout:
-        sys.stdout.write(farewell(night.site, found.udecdash_home))
+    if sys.stdout and not options.silent:
+        _show(night, result, found)
     return result
+
+
+def _show(night: Night, result: RunResult, found: Settings) -> None:
+    if result.summary and (night.site or sys.stdout.isatty()):
+        report.show(result.summary, sys.stdout)
+    if night.site:
+        sys.stdout.write(farewell(night.site, found.udecdash_home))
 
 
 def _skipped(stage: Stage, failures: list[Failure]) -> bool:

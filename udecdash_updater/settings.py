@@ -26,6 +26,7 @@ from udecdash_updater.fields import (
     Identifier,
     Language,
     Limits,
+    LogForm,
     MailTls,
     Occasion,
     Port,
@@ -140,6 +141,7 @@ class Settings(BaseSettings):
     webhook_url: WebUrl = SecretStr("")
     heartbeat_url: WebUrl = SecretStr("")
     language: Language = "es"
+    log_format: LogForm = "text"
     db_sslmode: SslMode = "prefer"
     db_sslrootcert: Text = ""
     smtp_tls: MailTls = "auto"

@@ -138,8 +138,9 @@ def download(night: Night) -> None:
         # unpack ends at a damaged archive, and sync never fetches a name again that is on disk.
         _mend(night, _archives)
         version, found = dump.read_schema(_folder(night) / "schema.json")
-        LOGGER.info("unpacking the %d tables of schema %s", len(found), version)
-        canvas_cli.unpack(night.settings, tuple(found))
+        wanted = night.options.tables or tuple(found)
+        LOGGER.info("unpacking %d tables of schema %s", len(wanted), version)
+        canvas_cli.unpack(night.settings, wanted)
 
 
 def _folder(night: Night) -> Path:
@@ -162,12 +163,13 @@ def verify(night: Night) -> None:
 
 
 def _archives(night: Night) -> Dump:
-    return dump.read(_folder(night))
+    return dump.only(dump.read(_folder(night)), night.options.tables)
 
 
 def _unpacked(night: Night) -> Dump:
     unpacked = canvas_cli.unpacked_folder(night.settings)
-    return dump.read(_folder(night), unpacked=unpacked, extension=night.settings.file_extension)
+    found = dump.read(_folder(night), unpacked=unpacked, extension=night.settings.file_extension)
+    return dump.only(found, night.options.tables)
 
 
 def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpFile]]:
@@ -179,7 +181,7 @@ def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpF
         found = find(night)
         sound, damaged = _verify(night, found)
     if damaged:
-        raise _damaged_error(damaged)
+        raise dump.damaged_error(damaged)
     return found, sound
 
 
@@ -192,14 +194,6 @@ def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
 def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, str]]:
     full = [file for table in found.full_tables() for file in found.files[table.name]]
     return dump.verify([*full, *_new_requests(night, found)], threads=night.settings.load_connections)
-
-
-def _damaged_error(damaged: dict[DumpFile, str]) -> DumpError:
-    told = "".join(f"\n  - table {file.table}, {why}" for file, why in damaged.items())
-    return DumpError(
-        f"Archives are damaged:{told}",
-        hint="Delete these files and sync again: canvasDataCli never fetches a name that is on disk.",
-    )
 
 
 def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
@@ -236,6 +230,8 @@ def stop_workers(night: Night) -> None:
 def load_tables(night: Night) -> None:
     """All tables but requests become what the dump says, in one transaction."""
     settings, found = night.settings, night.found_dump
+    if not found.full_tables():
+        return
     with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
         added = canvas.create(cursor, found.full_tables())
     if added:
@@ -250,11 +246,16 @@ def load_tables(night: Night) -> None:
 
 def load_requests(night: Night) -> None:
     """The requests that are new are appended, in one transaction."""
-    loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
-    LOGGER.info("requests: %d new from %d files, %d files were known", loaded.new, len(loaded.counts), loaded.skipped)
+    if dump.REQUESTS in night.found_dump.tables or not night.options.tables:
+        _load_requests(night)
     left_out = night.open_ledger.rows("rejected_lines")[0][0]
     if left_out:
         night.warn(f"{left_out} lines were left out; udecdash.rejects says which and why (run {night.run})")
+
+
+def _load_requests(night: Night) -> None:
+    loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
+    LOGGER.info("requests: %d new from %d files, %d files were known", loaded.new, len(loaded.counts), loaded.skipped)
 
 
 def start_workers(night: Night) -> None:

@@ -45,12 +45,13 @@ def record(cursor: db.Cursor, run: int, published: Collection[str], filled: Sequ
     """After the tables are published, in the same transaction: write down what run `run` touched.
 
     `published` are all its tables, `filled` those that were empty before: of them nothing was noted, and if
-    requests can reach one, the load counts as one that does not tell.
+    requests can reach one, the load counts as one that does not tell. So does one of half of what leads to a page.
     """
-    if TABLES.intersection(filled):
+    pages = set(_PAGES).intersection(published)
+    if TABLES.intersection(filled) or len(pages) == 1:
         return
     db.run(cursor, "note_touched", {"run": run})
-    if set(_PAGES) <= set(published):
+    if pages:
         db.run(cursor, "note_touched_pages", {"run": run})
     db.run(cursor, "note_tracked", {"run": run})
     db.run(cursor, "analyze_touched")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from udecdash_updater import cli, errors
+from udecdash_updater import cli, config, errors
 from udecdash_updater.settings import SEED_NAMES, Settings
 from udecdash_updater.stages import STAGES
 from udecdash_updater.version import VERSION
@@ -104,6 +106,36 @@ def test_every_exit_code_stands_in_its_table(manual: str, title: str) -> None:
 @pytest.mark.parametrize(("manual", "title"), [("README.md", "Commands"), ("README.es.md", "Comandos")])
 def test_every_command_stands_in_its_table(manual: str, title: str) -> None:
     assert sorted(first_cells(manual, title)) == sorted(cli.main.commands)
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command with its whole name, groups left out."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+        else:
+            yield " ".join([*above, name]), command
+
+
+@pytest.mark.parametrize(
+    ("manual", "begin", "end"),
+    [("README.md", "## Commands", "## Every setting"), ("README.es.md", "## Comandos", "## Todas las variables")],
+)
+def test_every_command_and_option_stands_in_the_manuals_and_has_help(manual: str, begin: str, end: str) -> None:
+    told = text(manual).partition(begin)[2].partition(end)[0]
+    for name, command in commands(cli.main):
+        assert name in told or name.rpartition(" ")[2] in told, name
+        assert command.help, name
+        for option in [p for p in command.params if isinstance(p, click.Option)]:
+            assert option.opts[0] in told, f"{name} {option.opts[0]}"
+            assert option.help, f"{name} {option.opts[0]}"
+
+
+def test_the_sample_has_every_setting_once_with_the_default_of_the_manual() -> None:
+    given = re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", config.sample(), re.MULTILINE)
+    assert sorted(name for name, _ in given) == sorted(name.upper() for name in Settings.model_fields)
+    defaults = {name: row[1].strip("`") for name, row in settings_table().items()} | {"DB_PORT": "5432"}
+    assert dict(given) == defaults
 
 
 @pytest.mark.parametrize(
