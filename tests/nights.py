@@ -48,7 +48,7 @@ def load(settings: Settings, data_files: Path, *, compare: bool = True, accept: 
         dashboard.prepare(settings)
         found = dump.read(data_files)
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
-            canvas.create(cursor, found.full_tables())
+            canvas.widen(cursor, found.full_tables())
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         with db.opened(settings) as connection, connection.cursor() as cursor:
             loaded = requests.known_files(cursor)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from udecdash_updater import db
@@ -40,13 +41,61 @@ _KEYLESS = {
 }
 
 
+# Types whose values PostgreSQL can compare and hash in every version; json, xml and points it cannot.
+_COMPARABLE = re.compile(
+    r"(big|small)?int(eger)?|numeric|real|double precision|boolean|date|text|uuid|jsonb|character varying|character"
+    r"|time(stamp)?( without time zone| with time zone)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique index: its columns or expressions as SQL, the condition of a partial one, and the columns it reads."""
+
+    terms: tuple[str, ...]
+    predicate: str
+    columns: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """What must be unique, in words."""
+        return ", ".join(sorted(self.columns))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A table as it stands in the database: types by column, ENUM columns with their type's oid, unique keys."""
+    """A table as it stands in the database: types by column, ENUM columns with their type's oid, unique indexes.
+
+    `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update.
+    """
 
     types: dict[str, str]
     enums: dict[str, int]
-    uniques: tuple[tuple[str, ...], ...]
+    uniques: tuple[Unique, ...]
+    generated: frozenset[str] = frozenset()
+    identities: frozenset[str] = frozenset()
+
+    def written(self, table: Table) -> list[str]:
+        """The dump's columns that we write."""
+        return [name for name in table.column_names if name not in self.generated]
+
+    def kept_apart(self, table: Table) -> list[str]:
+        """Columns in which a row cannot simply be updated: two rows may swap a unique value."""
+        read = {column for unique in self.uniques for column in unique.columns} | self.identities
+        return [name for name in self.written(table) if name in read]
+
+    def has_key(self, key: Sequence[str]) -> bool:
+        """Whether a unique index keeps the key's rows apart."""
+        return any(unique.columns == set(key) and not unique.predicate for unique in self.uniques)
+
+    def besides(self, key: Sequence[str], table: Table) -> list[Unique]:
+        """What must be unique besides the key, as far as the dump's columns decide it."""
+        columns = set(self.written(table))
+        return [unique for unique in self.uniques if unique.columns != set(key) and unique.columns <= columns]
+
+    def comparable(self, name: str) -> bool:
+        """Whether PostgreSQL can tell equal values of the column."""
+        return name in self.enums or bool(_COMPARABLE.fullmatch(re.sub(r"\(.*?\)", "", self.types[name])))
 
 
 def key_of(table: Table) -> tuple[str, ...]:
@@ -76,14 +125,12 @@ def sql_type(table: str, name: str, declared: str) -> str:
     return _TYPES[declared]
 
 
-def create(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
-    """Create the tables that are not there and add the columns that a dump has gained; says what it added."""
+def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
+    """Add the columns that a dump has gained to the tables that are there; says what it added."""
     added = []
     for table in tables:
-        types = {c.name: sql_type(table.name, c.name, c.type) for c in table.columns}
+        types = sql_types(table)
         found = look(cursor, table.name)
-        if not found.types:
-            cursor.execute(_ddl(table, types))
         for name in [name for name in types if found.types and name not in found.types]:
             add = db.statement("add_column", table=db.identifier(table.name), column=db.definition(name, types[name]))
             cursor.execute(add)
@@ -91,17 +138,31 @@ def create(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
     return added
 
 
-def _ddl(table: Table, types: dict[str, str]) -> db.Composable:
-    parts = [db.definition(name, kind) for name, kind in types.items()]
-    if key := key_of(table):
-        parts.append(db.statement("primary_key", columns=db.identifiers(key)))
-    if table.name.endswith("_dim") and "canvas_id" in types and key:
-        parts.append(db.statement("unique_key", columns=db.identifiers(["canvas_id"])))
-    return db.statement("create_table", table=db.identifier(table.name), parts=db.comma(parts))
+def sql_types(table: Table) -> dict[str, str]:
+    """The columns' types in a table that we create."""
+    return {column.name: sql_type(table.name, column.name, column.type) for column in table.columns}
+
+
+def made(table: Table) -> Found:
+    """A table as we make it where there is none: a primary key, and canvas_id unique in a dimension."""
+    names, key = table.column_names, key_of(table)
+    uniques = [Unique(tuple(key), "", frozenset(key))] if key else []
+    if table.name.endswith("_dim") and "canvas_id" in names and key:
+        uniques.append(Unique(("canvas_id",), "", frozenset({"canvas_id"})))
+    return Found(sql_types(table), {}, tuple(uniques))
 
 
 def look(cursor: db.Cursor, table: str) -> Found:
-    """The table as it stands in DB_SCHEMA; without columns where there is none. `uniques` holds every unique key."""
+    """The table as it stands in DB_SCHEMA; without columns where there is none. `uniques` holds every unique index."""
     columns = db.rows(cursor, "table_columns", {"table": table})
-    uniques = tuple(tuple(names) for (names,) in db.rows(cursor, "unique_columns", {"table": table}))
-    return Found({name: kind for name, kind, _, _ in columns}, {n: oid for n, _, enum, oid in columns if enum}, uniques)
+    uniques = tuple(
+        Unique(tuple(terms), predicate or "", frozenset(read))
+        for terms, predicate, read in db.rows(cursor, "unique_indexes", {"table": table})
+    )
+    return Found(
+        {name: kind for name, kind, *_ in columns},
+        {name: oid for name, _, enum, oid, *_ in columns if enum},
+        uniques,
+        frozenset(name for name, *_, generated, _ in columns if generated),
+        frozenset(name for name, *_, identity in columns if identity),
+    )

@@ -172,7 +172,7 @@ def raw(text: str) -> sql.SQL:
     return sql.SQL(text)
 
 
-def literal(value: str) -> Composable:
+def literal(value: str | Sequence[int]) -> Composable:
     """A quoted value, for the few statements that take no parameters."""
     return sql.Literal(value)
 

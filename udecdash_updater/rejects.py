@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from udecdash_updater import db
 from udecdash_updater.dump import DumpFile
@@ -36,6 +37,20 @@ class FileCount:
         counts = (self.lines, self.loaded, self.filtered, self.repeated, self.rejected)
         file = self.file
         return (run, file.table, file.name, file.size, file.checksum, file.earliest or None, *counts)
+
+    def without(self, *, repeated: int = 0, rejected: int = 0) -> FileCount:
+        """The counts after so many of the loaded rows were taken out again."""
+        return replace(
+            self,
+            loaded=self.loaded - repeated - rejected,
+            repeated=self.repeated + repeated,
+            rejected=self.rejected + rejected,
+        )
+
+
+def starts(counts: Sequence[FileCount]) -> list[int]:
+    """The place (from 1) of each file's first row among all rows that were loaded from them, in file order."""
+    return list(accumulate((count.loaded for count in counts), initial=1))[:-1]
 
 
 class Rejects:

@@ -10,12 +10,13 @@ from operator import itemgetter
 from typing import BinaryIO
 
 from udecdash_updater import dashboard, db, rows
+from udecdash_updater.copying import copy_batches, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import STAGING, copy_batches, reconciled
+from udecdash_updater.staging import STAGING
 from udecdash_updater.weblog import is_trash
 
 # The dashboard's columns of requests, by the contract; the file has 28.

@@ -233,7 +233,7 @@ def load_tables(night: Night) -> None:
     if not found.full_tables():
         return
     with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
-        added = canvas.create(cursor, found.full_tables())
+        added = canvas.widen(cursor, found.full_tables())
     if added:
         night.warn(f"columns that this dump has gained were added: {', '.join(added)}")
     published = tables.load(settings, found, night.run, night.options)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from udecdash_updater import db, plausibility, touched
 from udecdash_updater.canvas import key_of
-from udecdash_updater.dump import Dump, DumpFile, Table
+from udecdash_updater.changes import digest, same_key
+from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.rejects import too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import STAGING, Staged, stage
-
-_HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
+from udecdash_updater.staging import STAGING, Staged, Way, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +44,68 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
         raise too_many(rejects, settings.max_rejected_rows)
     with db.told("publishing the tables"), db.opened(settings) as connection:
         with db.transaction(connection) as cursor:
-            had = {one.table.name: _rows(cursor, one.table) for one in staged}
-            doubts = plausibility.demand(_doubts(cursor, dump, staged, had, settings, options), options.accept)
+            doubts = plausibility.demand(_doubts(cursor, dump, staged, settings, options), options.accept)
             touched.begin(cursor)
-            published = publish(cursor, staged, had)
+            published = publish(cursor, staged, settings.db_schema)
             record(cursor, run, staged, published)
             plausibility.record(cursor, run, doubts)
-        with db.transaction(connection) as cursor:
-            for one in staged:
-                cursor.execute(db.statement("drop_staging", table=db.identifier(STAGING, one.table.name)))
+        with connection.cursor() as cursor:
+            _clear_staging(cursor)
     return published
 
 
 def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
-    """COPY every full table's files into staging, LOAD_CONNECTIONS tables at a time, the largest first.
+    """COPY every full table's files into staging, in LOAD_CONNECTIONS streams side by side, the largest tables first.
 
     Raises DumpError when more than MAX_REJECTED_ROWS lines were left out, DatabaseError when PostgreSQL fails.
     """
-    tables = sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name]))
+    with db.told("preparing staging"), db.opened(settings) as connection, connection.cursor() as cursor:
+        _clear_staging(cursor)
+    waiting: SimpleQueue[Table] = SimpleQueue()
+    for table in sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name])):
+        waiting.put(table)
     with ThreadPoolExecutor(settings.load_connections) as pool:
-        return list(pool.map(lambda table: _stage_alone(settings, table, dump.files[table.name]), tables))
+        streams = [pool.submit(_stream, settings, dump, waiting) for _ in range(settings.load_connections)]
+    return [one for stream in streams for one in stream.result()]
 
 
-def _stage_alone(settings: Settings, table: Table, files: Sequence[DumpFile]) -> Staged:
-    with db.told(f"staging {table.name}"), db.opened(settings) as connection, db.transaction(connection) as cursor:
-        return stage(cursor, table, files, settings)
+def _stream(settings: Settings, dump: Dump, waiting: SimpleQueue[Table]) -> list[Staged]:
+    """Stage tables from the queue, one after the other, until none is left or one of the streams fails."""
+    staged = []
+    whole = False
+    try:
+        with db.told("staging the tables"), db.opened(settings) as connection:
+            with connection.cursor() as cursor:
+                db.run(cursor, "load_session")
+            for table in _taken(waiting):
+                with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
+                    staged.append(stage(cursor, table, dump.files[table.name], settings))
+        whole = True
+    finally:
+        if not whole:
+            deque(_taken(waiting), maxlen=0)  # the others need not go on
+    return staged
 
 
-def _rows(cursor: db.Cursor, table: Table) -> int:
-    return int(db.one(cursor, "count_rows", table=db.identifier(table.name))[0])
+def _taken(waiting: SimpleQueue[Table]) -> Iterator[Table]:
+    with contextlib.suppress(Empty):
+        while True:
+            yield waiting.get_nowait()
+
+
+def _clear_staging(cursor: db.Cursor) -> None:
+    for (name,) in db.rows(cursor, "left_in_staging"):
+        db.run(cursor, "drop_staging", table=db.identifier(STAGING, name))
 
 
 def _doubts(
     cursor: db.Cursor,
     dump: Dump,
     staged: Sequence[Staged],
-    had: Mapping[str, int],
     settings: Settings,
     options: RunOptions,
 ) -> list[Doubt]:
+    had = {one.table.name: one.had for one in staged}
     arrivals = [Arrival(one.table.name, one.loaded, one.newest, one.digest) for one in staged]
     absent = plausibility.absent(cursor, dump, options.tables)
     there = [one for one in arrivals if one.table not in {doubt.table for doubt in absent}]
@@ -88,39 +113,51 @@ def _doubts(
     return [*absent, *shrunk, *plausibility.outdated(cursor, there)]
 
 
-def publish(cursor: db.Cursor, staged: Sequence[Staged], had: Mapping[str, int]) -> list[Published]:
+def publish(cursor: db.Cursor, staged: Sequence[Staged], schema: str) -> list[Published]:
     """Make each table what its staging says: vanished rows deleted, new and changed written, the others untouched.
 
-    `had`: how many rows each table holds. Raises DatabaseError when something else writes into a table.
+    `schema` is DB_SCHEMA. Raises DatabaseError when something else writes into a table.
     """
     by_name = sorted(staged, key=lambda one: one.table.name)
-    return [_publish_table(cursor, one, had[one.table.name]) for one in by_name]
+    _move_in(cursor, [one for one in by_name if one.way is Way.BUILT], schema)
+    return [_publish_table(cursor, one) for one in by_name]
 
 
-def _publish_table(cursor: db.Cursor, staged: Staged, had: int) -> Published:
-    name = staged.table.name
+def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
+    """Tables that were built aside come to DB_SCHEMA, with the grants that tables made there would have."""
+    for one in built:
+        name = db.identifier(STAGING, one.table.name)
+        db.run(cursor, "move_in", table=name, schema=db.identifier(schema))
+    tables = db.comma([db.identifier(one.table.name) for one in built])
+    for grantee, privilege, grantable in db.rows(cursor, "promised_grants") if built else ():
+        option = db.raw("with grant option" if grantable else "")
+        db.run(cursor, "grant", privilege=db.raw(privilege), tables=tables, grantee=db.raw(grantee), option=option)
+
+
+def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
+    name, changes = staged.table.name, staged.changes
     with db.told(f"publishing {name}"):
-        if not had:
-            new, changed, gone = _run(cursor, "first_insert", staged), 0, 0
-        elif not key_of(staged.table):
-            gone, new, changed = _run(cursor, "multiset_delete", staged), _run(cursor, "multiset_insert", staged), 0
-        else:
-            new, changed, gone = _merge(cursor, staged)
+        written = staged.way is Way.BUILT or _write(cursor, staged)
         has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
-    if has != staged.loaded or had + new - gone != has:
+    if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
         raise DatabaseError(
             f"{name} holds {has} rows after the publish and {staged.loaded} were staged; nothing was published.",
-            hint="A trigger, rule or row policy on the table changes what is written; look at its definition.",
+            hint="A trigger, rule or row policy on the table, or another program, changes what is written.",
         )
-    return Published(name, has, new, changed, gone)
+    return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone)
 
 
-def _merge(cursor: db.Cursor, staged: Staged) -> tuple[int, int, int]:
-    moved = db.one(cursor, "merge_moved", None, **_parts(cursor, staged, "merge_moved"))[0] if staged.uniques else 0
-    gone = _run(cursor, "merge_delete", staged) - moved
-    changed = _run(cursor, "merge_update", staged) + moved
-    new = _run(cursor, "merge_insert", staged) - moved
-    return new, changed, gone
+def _write(cursor: db.Cursor, staged: Staged) -> bool:
+    """Write what differs; whether so many rows were touched as were found to differ."""
+    changes = staged.changes
+    if staged.way is Way.FILLED:
+        return not changes.new or _run(cursor, "first_insert", staged) == changes.new
+    steps = [
+        ("delete_placed" if changes.placed else "delete_gone", changes.gone + changes.moved),
+        ("update_changed", changes.changed),
+        ("insert_new", changes.new + changes.moved),
+    ]
+    return all(_run(cursor, name, staged) == due for name, due in steps if due)
 
 
 def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
@@ -128,24 +165,18 @@ def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
 
 
 def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composable]:
-    names, key = staged.table.column_names, key_of(staged.table)
-    unique = sorted({column for columns in staged.uniques for column in columns if column in names})
+    table, found = staged.table, staged.found
+    written, apart = found.written(table), found.kept_apart(table)
+    updated = [name for name in written if name not in apart]
     everything = {
-        "target": db.identifier(staged.table.name),
-        "staging": db.identifier(STAGING, staged.table.name),
-        "columns": db.identifiers(names),
-        "digest": db.statement(_digest(cursor), columns=db.identifiers(names)),
-        "target_columns": db.identifiers(names, prefix="t"),
-        "staged_columns": db.identifiers(names, prefix="s"),
-        "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in names]),
-        "same_key": db.both([db.statement("equal", column=db.identifier(n)) for n in key]),
-        "same_unique": db.all_of([db.statement("and_same", column=db.identifier(n)) for n in unique]),
+        "target": db.identifier(table.name),
+        "staging": db.identifier(STAGING, table.name),
+        "columns": db.identifiers(written),
+        "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in updated]),
+        "same_key": same_key(key_of(table)),
+        "target_digest": digest(cursor, table, found, "t"),
     }
     return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
-
-
-def _digest(cursor: db.Cursor) -> str:
-    return "record_digest" if db.version(cursor) >= _HASHES_RECORDS else "text_digest"
 
 
 def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:

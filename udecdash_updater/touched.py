@@ -22,7 +22,7 @@ TABLES = frozenset(
 )
 """The tables whose rows requests can reach, all of them with the columns id and canvas_id."""
 _PAGES = ("module_item_dim", "wiki_page_dim")
-_NOTED = ("merge_delete", "merge_update", "merge_insert", "multiset_delete", "multiset_insert")
+_NOTED = ("delete_gone", "delete_placed", "update_changed", "insert_new")
 
 
 def begin(cursor: db.Cursor) -> None:
@@ -34,7 +34,7 @@ def run(cursor: db.Cursor, name: str, table: str, columns: Collection[str], part
     """Execute a statement of the publish and note what it touches; the number of rows it wrote or took away."""
     if table not in TABLES or name not in _NOTED or not {"id", "canvas_id"} <= set(columns):
         return db.run(cursor, name, None, **parts)
-    of = ("t",) if name == "merge_update" else ()
+    of = () if name == "insert_new" else ("t",)
     key, canvas_key = (db.identifier(*of, column) for column in ("id", "canvas_id"))
     merge = db.statement(name, **parts)
     noting = {"merge": merge, "id": key, "canvas_id": canvas_key, "table": db.literal(table)}

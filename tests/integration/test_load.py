@@ -279,7 +279,7 @@ def test_a_cut_archive_never_publishes_a_part(postgres: Settings, database: Conn
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DumpError, match=r"a\.gz"):
         load(postgres, dump)
-    assert rows(database, "select count(*) from item_dim") == [(0,)]
+    assert rows(database, "select to_regclass('item_dim')") == [(None,)]
 
 
 def test_hostile_request_lines_are_rejected_and_the_others_arrive(

@@ -1,8 +1,9 @@
 -- table_exists: whether DB_SCHEMA has the table
 select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) is not null
 
--- table_columns: a table's columns in order: name, formatted type, whether it is an ENUM, the type's oid
-select a.attname, format_type(a.atttypid, a.atttypmod), t.typtype = 'e', t.oid
+-- table_columns: columns in order: name, formatted type, ENUM or not, the type's oid, generated or not, identity or not
+select a.attname, format_type(a.atttypid, a.atttypmod), t.typtype = 'e', t.oid, a.attgenerated <> '',
+    a.attidentity = 'a'
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
   and a.attnum > 0 and not a.attisdropped
@@ -15,14 +16,16 @@ select enumlabel from pg_enum where enumtypid = %(type)s order by enumsortorder
 select n.nspname, t.typname, pg_has_role(current_user, t.typowner, 'usage')
 from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.oid = %(type)s
 
--- unique_columns: the columns of each unique index of a table, the primary key's too
-select array_agg(a.attname::text order by k.place)
+-- unique_indexes: the unique indexes of a table, the primary key's too: terms, condition, and the columns they read
+select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, i.indnkeyatts) n order by n),
+    pg_get_expr(i.indpred, i.indrelid, true),
+    array(select a.attname::text from pg_attribute a where a.attrelid = i.indrelid and a.attnum in (
+        select unnest((i.indkey::int2[])[0:i.indnkeyatts - 1])
+        union select d.refobjsubid from pg_depend d where d.classid = 'pg_class'::regclass
+            and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid
+            and d.refobjsubid > 0))
 from pg_index i
-cross join lateral unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) with ordinality k (attnum, place)
-join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
-  and i.indisunique and i.indpred is null and i.indexprs is null
-group by i.indexrelid
+where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) and i.indisunique
 order by i.indexrelid
 
 -- has_rows: whether a table holds any row
@@ -31,63 +34,131 @@ select exists (select from {table})
 -- count_rows: how many rows a table holds
 select count(*) from {table}
 
--- staged_surplus: rows of staging whose key stands there already
-select count(*) - count(distinct ({key})) from {staging}
+-- load_session: commits wait for the publish's; hash joins of whole tables, whatever the planner does not know yet
+select set_config('synchronous_commit', 'off', false), set_config('enable_mergejoin', 'off', false),
+    set_config('jit', 'off', false), set_config('work_mem', '64MB', false),
+    set_config('maintenance_work_mem', '128MB', false), set_config('client_min_messages', 'error', false)
 
--- delete_staged_repeats: keep the first row of each key in file order; which files the others came from
+-- drop_staging: what an earlier run left
+drop table if exists {table}
+
+-- left_in_staging: tables that an earlier run left in staging
+select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'udecdash_staging' and c.relkind = 'r'
+
+-- stage_new: a table that is not there yet is built aside, whole
+create table {table} ({parts})
+
+-- stage_all: every row for an empty table; unlogged, dropped after the run
+create unlogged table {table} ({parts}) with (autovacuum_enabled = off)
+
+-- stage_compared: rows to compare with a table's, for the stream that compares them alone
+create temporary table {table} ({parts}) on commit drop
+
+-- key_twice: whether two staged rows have the same key
+select exists (select from {staging} group by {key} having count(*) > 1)
+
+-- stands_twice: whether two staged rows have the same values
+select exists (
+    select from {staging} where {predicate} and num_nulls({terms}) = 0 group by {terms} having count(*) > 1)
+
+-- claimed_twice: whether a row that differs has the same values as another staged row
+select exists (
+    select from {staging} where {predicate} and ({terms}) in (
+        select {terms} from pg_temp._changes where _kind <> 'gone' and {predicate})
+    group by {terms} having count(*) > 1)
+
+-- delete_repeats: keep the first row of each key in file order; which files the others came from
 with ranked as (
-    select ctid as place, row_number() over (partition by {key} order by _file, ctid) as copy from {staging}
-    {present}),
-gone as (delete from {staging} s using ranked r where s.ctid = r.place and r.copy > 1 returning s._file)
-select _file, count(*) from gone group by _file
+    select ctid as place, row_number() over (order by ctid) as ordinal,
+        row_number() over (partition by {key} order by ctid) as copy
+    from {staging}),
+gone as (delete from {staging} s using ranked r where s.ctid = r.place and r.copy > 1 returning r.ordinal)
+select width_bucket(ordinal, {starts}::bigint[]) - 1, count(*) from gone group by 1
+
+-- delete_rivals: rows, first of their key, whose unique value an earlier such row has
+with ranked as (
+    select *, ctid as _place, row_number() over (order by ctid) as _ordinal,
+        row_number() over (partition by {key} order by ctid) as _copy
+    from {staging}),
+rivals as (
+    select _place, _ordinal, row_number() over (partition by {terms} order by _place) as _claim
+    from ranked where _copy = 1 and {predicate} and num_nulls({terms}) = 0),
+gone as (delete from {staging} s using rivals r where s.ctid = r._place and r._claim > 1 returning r._ordinal)
+select width_bucket(_ordinal, {starts}::bigint[]) - 1, count(*) from gone group by 1
 
 -- unknown_labels: values of a staged column that the found ENUM does not know
 select distinct {column} from {staging} where {column} is not null and not {column} = any (%(labels)s)
 
 -- reject_staged_labels: leave out the staged rows that hold a label the ENUM cannot take
-with gone as (delete from {staging} where {column} = any (%(labels)s) returning _file, {column} as label)
-select _file, label, count(*) from gone group by _file, label
+with numbered as (select ctid as place, row_number() over (order by ctid) as ordinal from {staging}),
+gone as (
+    delete from {staging} s using numbered n where s.ctid = n.place and s.{column} = any (%(labels)s)
+    returning n.ordinal, s.{column} as label)
+select width_bucket(ordinal, %(starts)s::bigint[]) - 1, label, count(*) from gone group by 1, 2
 
--- merge_delete: rows that vanished, or whose unique columns changed and are written anew
-delete from {target} t where not exists (
-    select from {staging} s where {same_key} {same_unique})
+-- find_changes: rows that differ between a table and its staging, by key
+create temporary table _changes on commit drop as
+select case when {staged_key} is null then 'gone' when {target_key} is null then 'new' when {moved} then 'moved'
+    else 'changed' end as _kind, null::tid as _place, null::bigint[] as _body, {merged}
+from {staging} s full join {target} t on {same_key}
+where {staged_key} is null or {target_key} is null or ({target_columns}) is distinct from ({staged_columns})
 
--- merge_update: rows that changed
-update {target} t set {assignments} from {staging} s
-where {same_key} and ({target_columns}) is distinct from ({staged_columns})
+-- find_surplus: copies of equal rows that one of a table and its staging has more of
+create temporary table _changes on commit drop as
+with _had as (select *, row_number() over (partition by _body) as _copy from (
+        select t.ctid as _place, {target_digest} as _body from {target} t) _t),
+    _has as (select *, row_number() over (partition by _body order by _place) as _copy from (
+        select s.ctid as _place, {staged_digest} as _body from {staging} s) _s)
+select case when _has._body is null then 'gone' else 'new' end as _kind, _had._place, _had._body, {columns}
+from _had full join _has using (_body, _copy) left join {staging} _row on _row.ctid = _has._place
+where _had._body is null or _has._body is null
 
--- merge_moved: how many staged rows are there already under the same key with other unique columns
-select count(*) from {target} t join {staging} s on {same_key} where not (true {same_unique})
+-- count_changes: how many rows differ in which way, and whether any of them has no key
+select _kind, count(*), bool_or({key} is null) from pg_temp._changes group by 1
 
--- merge_insert: rows that are new
-insert into {target} ({columns}) select {columns} from {staging} s
-where not exists (select from {target} t where {same_key}) order by s._file, s.ctid
+-- new_key_twice: whether two new rows have the same key
+select exists (select from pg_temp._changes where _kind = 'new' group by {key} having count(*) > 1)
+
+-- drop_changes: they were not found by what tells rows apart
+drop table pg_temp._changes
+
+-- keep_changes: for the publish, which is another session
+create unlogged table {table} with (autovacuum_enabled = off) as table pg_temp._changes
 
 -- first_insert: every row, into an empty table
-insert into {target} ({columns}) select {columns} from {staging} s order by s._file, s.ctid
+insert into {target} ({columns}) overriding system value select {columns} from {staging} s order by s.ctid
 
--- multiset_delete: copies of equal rows that the dump no longer has
-with _had as (select ctid as _place, {digest} as _body, row_number() over (partition by {digest}) as _copy from {target}),
-    _has as (select {digest} as _body, row_number() over (partition by {digest}) as _copy from {staging})
-delete from {target} where ctid in (
-    select _place from _had left join _has using (_body, _copy) where _has._body is null)
+-- delete_gone: rows that vanished, or whose unique columns changed and that are written anew
+delete from {target} t using {staging} s where s._kind in ('gone', 'moved') and {same_key}
 
--- multiset_insert: copies of equal rows that the table does not have yet
-with _had as (select {digest} as _body, row_number() over (partition by {digest}) as _copy from {target}),
-    _has as (select ctid as _place, {digest} as _body,
-        row_number() over (partition by {digest} order by _file, ctid) as _copy from {staging})
-insert into {target} ({columns})
-select {columns} from {staging} where ctid in (
-    select _place from _has left join _had using (_body, _copy) where _had._body is null)
+-- delete_placed: copies that the dump no longer has
+delete from {target} t using {staging} s where s._kind = 'gone' and t.ctid = s._place and {target_digest} = s._body
+
+-- update_changed: rows that changed
+update {target} t set {assignments} from {staging} s where s._kind = 'changed' and {same_key}
+
+-- insert_new: rows that are new, and those whose unique columns changed
+insert into {target} ({columns}) overriding system value
+select {columns} from {staging} s where s._kind in ('new', 'moved')
+
+-- move_in: a table that was built aside becomes the dashboard's
+alter table {table} set schema {schema}
+
+-- promised_grants: what the owner promised to whom on tables to come in DB_SCHEMA
+select quote_ident(coalesce(r.rolname, 'public')), g.privilege_type, g.is_grantable
+from pg_default_acl d cross join lateral aclexplode(d.defaclacl) g left join pg_roles r on r.oid = g.grantee
+where d.defaclobjtype = 'r' and d.defaclnamespace = to_regnamespace(quote_ident(current_schema()))
+  and d.defaclrole = to_regrole(quote_ident(current_user))
+
+-- grant: the same on tables that came from elsewhere
+grant {privilege} on {tables} to {grantee} {option}
 
 -- record_digest: 128 bits that tell rows apart, whatever their types
 array[hash_record_extended(row({columns}), 0), hash_record_extended(row({columns}), 1)]
 
 -- text_digest: the same for servers before version 14
 array[hashtextextended(row({columns})::text, 0), hashtextextended(row({columns})::text, 1)]
-
--- create_table: a table of the dump
-create table {table} ({parts})
 
 -- primary_key: a constraint of it
 primary key ({columns})
@@ -98,33 +169,39 @@ unique ({columns})
 -- add_column: a column that the dump has gained
 alter table {table} add column {column}
 
--- drop_staging: what an earlier run left
-drop table if exists {table}
-
--- create_staging: unlogged, emptied after each run
-create unlogged table {table} ({parts}) with (autovacuum_enabled = off)
-
 -- number_file: the file that the next rows come from
 alter table {table} alter column {column} set default %(number)s
 
--- analyze: statistics for the merge
+-- analyze: statistics
 analyze {table}
 
--- fit_enum: a staged column becomes the ENUM that the found table has
-alter table {table} alter column {column} type {type}
-using (case {column} when 'true' then %(true)s when 'false' then %(false)s else {column} end)::{type}
+-- alter_table: several changes in one pass
+alter table {table} {actions}
 
--- all_present: rows that have all of these columns
-where num_nulls({columns}) = 0
+-- add_key: an index that keeps rows apart
+add {key}
+
+-- fit_enum: a staged column becomes the ENUM that the found table has
+alter column {column} type {type}
+using (case {column} when 'true' then {true} when 'false' then {false} else {column} end)::{type}
+
+-- either: a value of the key, on whichever side the row is
+coalesce(s.{column}, t.{column}) as {column}
+
+-- staged: another value; a row that is gone needs none
+s.{column}
+
+-- as_text: a value that can be compared only so
+{column}::text
+
+-- differ: one of these columns has another value
+({left}) is distinct from ({right})
 
 -- assign: a column takes the staged value
 {column} = s.{column}
 
 -- equal: the same value on both sides, none of them NULL
 t.{column} = s.{column}
-
--- and_same: the same value on both sides, or NULL on both
-and t.{column} is not distinct from s.{column}
 
 -- add_label: a state that the found ENUM lacks
 alter type {type} add value if not exists {label}

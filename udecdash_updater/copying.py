@@ -1,0 +1,126 @@
+"""A file's lines into a table: COPY, line by line where it must be, and each line accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from udecdash_updater import db, rows
+from udecdash_updater.dump import DumpFile, Table
+from udecdash_updater.errors import DumpError
+from udecdash_updater.logs import LOGGER
+from udecdash_updater.rejects import FileCount, Rejects
+
+_BATCH = 10_000
+_BATCH_BYTES = 4 << 20
+# Rule R2: the table holds no deleted module items.
+_DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
+
+
+def copy_file(cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
+    """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for."""
+    if table.name not in _DROPPED:
+        try:
+            return _copy_plainly(cursor, staging, file)
+        except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
+            LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
+    return _copy_carefully(cursor, table, staging, file, gate)
+
+
+class _MiscountError(Exception):
+    """COPY took another number of rows than the file has lines."""
+
+
+def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile) -> FileCount:
+    with rows.reading(file.path) as plain, db.savepoint(cursor, "file"):
+        reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain)
+        loaded = db.copy_in(cursor, staging, file.columns, reader)
+        if loaded != reader.lines:
+            raise _MiscountError
+    return FileCount(file, loaded, loaded)
+
+
+def _copy_carefully(
+    cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects
+) -> FileCount:
+    tally, before = rows.Tally(), len(gate.rejects)
+
+    def reject(number: int, reason: str) -> None:
+        gate.add(file.name, number, reason)
+
+    with rows.reading(file.path) as plain:
+        body = rows.skip_header(plain) if file.header else plain
+        sound = rows.sound_lines(body, len(file.columns), tally, reject)
+        loaded = copy_batches(cursor, staging, file.columns, _without_dropped(table.name, file, sound, tally), reject)
+    return reconciled(file, tally, loaded, len(gate.rejects) - before)
+
+
+def reconciled(file: DumpFile, tally: rows.Tally, loaded: int, rejected: int) -> FileCount:
+    """The file's counts. Raises DumpError when a line is neither loaded nor filtered nor rejected."""
+    if tally.lines != loaded + tally.filtered + rejected:
+        raise DumpError(
+            f"{file.table}/{file.name}: of {tally.lines} lines {loaded} arrived, {tally.filtered} were filtered and"
+            f" {rejected} rejected.",
+            hint="PostgreSQL read the file's lines otherwise than we did; please report it with this file's name.",
+        )
+    return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected)
+
+
+def _without_dropped(
+    table: str, file: DumpFile, lines: Iterator[tuple[int, bytes]], tally: rows.Tally
+) -> Iterator[tuple[int, bytes]]:
+    name, dropped = _DROPPED.get(table, ("", b""))
+    if name not in file.columns:
+        yield from lines
+        return
+    place = file.columns.index(name)
+    for number, line in lines:
+        if line.split(b"\t", place + 1)[place].rstrip(b"\n") == dropped:
+            tally.filtered += 1
+        else:
+            yield number, line
+
+
+def copy_batches(
+    cursor: db.Cursor,
+    staging: db.Composable,
+    columns: Sequence[str],
+    lines: Iterator[tuple[int, bytes]],
+    reject: rows.Reject,
+) -> int:
+    """COPY numbered lines batch by batch; each line that PostgreSQL refuses is told to `reject`. Rows that arrived."""
+    return sum(_copy_batch(cursor, staging, columns, batch, reject) for batch in _batches(lines))
+
+
+def _batches(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    batch, size = [], 0
+    for line in lines:
+        batch.append(line)
+        size += len(line[1])
+        if len(batch) == _BATCH or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _copy_batch(
+    cursor: db.Cursor,
+    staging: db.Composable,
+    columns: Sequence[str],
+    batch: list[tuple[int, bytes]],
+    reject: rows.Reject,
+) -> int:
+    loaded = 0
+    while batch:
+        try:
+            with db.savepoint(cursor, "batch"):
+                return loaded + db.copy_in(cursor, staging, columns, rows.LineReader(line for _, line in batch))
+        except db.BAD_ROW as error:
+            place = db.copy_line(error)
+            if place is None:
+                raise
+            line, column = place
+            reject(batch[line - 1][0], f"{column}: {db.reason(error)}" if column else db.reason(error))
+            # What stands before the refused line was read without complaint: it goes again, alone.
+            loaded += _copy_batch(cursor, staging, columns, batch[: line - 1], reject)
+            batch = batch[line:]
+    return loaded
