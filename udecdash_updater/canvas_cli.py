@@ -22,7 +22,15 @@ CONFIG = "config.js"
 UNPACKED = "unpackedFiles"
 _COMMAND = "SERVER_CANVAS_DATA_CLI_COMMAND_PATH"
 _INCOMPLETE = "Could not retrieve a full list of files"
-_OUR_SECRETS = ("DB_PASSWORD", "SMTP_PASS", "SERVER_SUDO_PASSWORD", "REDIS_URL", "WEBHOOK_URL", "HEARTBEAT_URL")
+_OUR_SECRETS = (
+    "DB_PASSWORD",
+    "SMTP_PASS",
+    "SERVER_SUDO_PASSWORD",
+    "REDIS_URL",
+    "WEBHOOK_URL",
+    "HEARTBEAT_URL",
+    "DAP_CLIENT_SECRET",
+)
 _VALUE = r"""['"]?\s*[:=]\s*((?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`|\([^)\n]*\)|[^,}\n'"`(])*)"""
 _SECRET = re.compile(r"\b\w*(?:key|secret|password|username)\w*" + _VALUE, re.IGNORECASE)
 _SHORTEST_SECRET = 4  # a shorter one would mask half of the log

@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode
 from redis.connection import parse_url
 
 EMBEDDED = "embedded"
+_TOKEN_LENGTH = 8
 
 
 def _boolean(value: Any) -> Any:  # noqa: ANN401 - a validator sees whatever the source gave
@@ -106,6 +107,21 @@ def _web(given: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def redis_secrets(url: str) -> list[str]:
+    """The passwords inside a Redis URL, as they are written there and as they are meant."""
+    parts = urlsplit(url)
+    written = [parts.password or "", *re.findall(r"[?&]password=([^&]*)", parts.query)]
+    return [*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]
+
+
+def web_secrets(url: str) -> list[str]:
+    """The address, what follows its host, and the parts of that which are long enough to be tokens."""
+    parts = urlsplit(url)
+    tokens = [part for part in re.split("[/?&=]", f"{parts.path}?{parts.query}") if len(part) >= _TOKEN_LENGTH]
+    whole = parts._replace(scheme="", netloc="").geturl()
+    return [url, *([whole] if len(whole) >= _TOKEN_LENGTH else []), *tokens]
+
+
 def _language(value: Any) -> Any:  # noqa: ANN401 - as above
     """Also the system's own LANGUAGE, a list of locales such as es_CL:es:en, whose first es or en counts."""
     if not isinstance(value, str) or not re.search("[_:]", value):
@@ -128,11 +144,36 @@ def _programs(text: str) -> str:
     return text
 
 
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise ValueError("must be https://host, without a user, a question mark or a number sign")
+    return text.rstrip("/")
+
+
+def _dap_tables(value: Any) -> Any:  # noqa: ANN401 - as above
+    """Names of tables of the Data Access Platform; without a namespace it is canvas."""
+    if not isinstance(value, str):
+        return value
+    names = value.replace(",", " ").split()
+    if not all(re.fullmatch(r"([a-z][a-z0-9_]{0,62}\.)?[a-z][a-z0-9_]{0,62}", name) for name in names):
+        raise ValueError("must be names of tables, separated by commas, as in rubrics, new_quizzes.quizzes")
+    return tuple(name if "." in name else f"canvas.{name}" for name in names)
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
     except RuntimeError:
         raise ValueError("must be a path; the home folder that its ~ means is not known") from None
+
+
+def default_home() -> Path:
+    """Where servers of our own keep their data unless UDECDASH_HOME says otherwise."""
+    try:
+        base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+    except RuntimeError:  # an account without a home: a path that says so where a folder is really needed
+        base = Path("/nonexistent")
+    return base / "udecdash-updater"
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -152,5 +193,8 @@ Language = Annotated[str, BeforeValidator(_language), Field(pattern="^(es|en)$")
 Occasion = Annotated[Text, Field(pattern="^(failure|warning|always)$")]
 SslMode = Annotated[Text, Field(pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")]
 LogForm = Annotated[Text, Field(pattern="^(text|json)$")]
+Source = Annotated[Text, Field(pattern="^(canvas-data-1|dap)$")]
+Url = Annotated[Text, AfterValidator(_url)]
+DapTables = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_dap_tables)]
 MailTls = Annotated[Text, Field(pattern="^(auto|ssl|starttls|none)$")]
 Positive = Annotated[int, Field(ge=1)]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -19,6 +17,7 @@ from udecdash_updater.errors import SettingsError
 from udecdash_updater.fields import (
     EMBEDDED,
     Command,
+    DapTables,
     Emails,
     Extension,
     Flag,
@@ -33,10 +32,15 @@ from udecdash_updater.fields import (
     Positive,
     Programs,
     RedisUrl,
+    Source,
     SslMode,
     Text,
+    Url,
     WebUrl,
     Zone,
+    default_home,
+    redis_secrets,
+    web_secrets,
 )
 
 # The names of the first UDECDash updater, in the order of its template.
@@ -64,17 +68,9 @@ SEED_NAMES = (
     "FRONTEND_DIR",
 )
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
-_SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "redis_url", "webhook_url", "heartbeat_url")
-_TOKEN_LENGTH = 8
+_ADDRESSES = ("redis_url", "webhook_url", "heartbeat_url")
+_SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "dap_client_secret", *_ADDRESSES)
 _QUEUE_LIMITS = (12, 20, 30, 40, 50, 60, 70, 85, 110, 3000)
-
-
-def _default_home() -> Path:
-    try:
-        base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
-    except RuntimeError:  # an account without a home: a path that says so where a folder is really needed
-        base = Path("/nonexistent")
-    return base / "udecdash-updater"
 
 
 class _NotBlank(PydanticBaseSettingsSource):
@@ -145,7 +141,14 @@ class Settings(BaseSettings):
     db_sslmode: SslMode = "prefer"
     db_sslrootcert: Text = ""
     smtp_tls: MailTls = "auto"
-    udecdash_home: Folder = Field(default_factory=_default_home)
+    source: Source = "canvas-data-1"
+    server_dap_command_path: Text = ""
+    dap_api_url: Url = "https://api-gateway.instructure.com"
+    dap_client_id: Text = ""
+    dap_client_secret: SecretStr = SecretStr("")
+    dap_tables: DapTables = ()
+    dap_shard: Positive | None = None
+    udecdash_home: Folder = Field(default_factory=default_home)
 
     @classmethod
     def settings_customise_sources(
@@ -170,31 +173,22 @@ class Settings(BaseSettings):
         return self.db_host.lower() == EMBEDDED
 
     @property
+    def from_dap(self) -> bool:
+        """Whether the data comes from Canvas Data 2, the Data Access Platform."""
+        return self.source == "dap"
+
+    @property
     def embedded_redis(self) -> bool:
         """Whether a private Redis, with workers, is wanted."""
         return self.redis_url.get_secret_value() == EMBEDDED
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the mask of logs and notices; what is secret inside the addresses too."""
-        values = [self.db_password, self.smtp_pass, self.server_sudo_password]
-        found = [value.get_secret_value() for value in values] + _redis_secrets(self.redis_url.get_secret_value())
+        values = [self.db_password, self.smtp_pass, self.server_sudo_password, self.dap_client_secret]
+        found = [value.get_secret_value() for value in values] + redis_secrets(self.redis_url.get_secret_value())
         for address in (self.webhook_url, self.heartbeat_url):
-            found += _web_secrets(address.get_secret_value())
+            found += web_secrets(address.get_secret_value())
         return tuple(secret for secret in found if secret)
-
-
-def _redis_secrets(url: str) -> list[str]:
-    parts = urlsplit(url)
-    written = [parts.password or "", *re.findall(r"[?&]password=([^&]*)", parts.query)]
-    return [*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]
-
-
-def _web_secrets(url: str) -> list[str]:
-    """The address, what follows its host, and the parts of that which are long enough to be tokens."""
-    parts = urlsplit(url)
-    tokens = [part for part in re.split("[/?&=]", f"{parts.path}?{parts.query}") if len(part) >= _TOKEN_LENGTH]
-    whole = parts._replace(scheme="", netloc="").geturl()
-    return [url, *([whole] if len(whole) >= _TOKEN_LENGTH else []), *tokens]
 
 
 def load(folder: Path | None = None) -> Settings:
@@ -270,7 +264,7 @@ def demonstrate_when_empty(folder: Path | None = None) -> bool:
     Returns whether it did. One filled-in name is enough to mean a real site, which must then be complete.
     """
     dot_env, unreadable = _dot_env(folder or script_folder())
-    names = (*SEED_NAMES, "REDIS_URL", *(f"{secret.upper()}_FILE" for secret in _SECRETS))
+    names = (*SEED_NAMES, "REDIS_URL", "DAP_CLIENT_ID", *(f"{secret.upper()}_FILE" for secret in _SECRETS))
     if unreadable or any((layer.get(name) or "").strip() for layer in (dot_env, os.environ) for name in names):
         return False
     demonstrate()
@@ -330,11 +324,24 @@ def _missing_paths(settings: Settings) -> list[str]:
         return []  # the demonstration brings its own dump, command line and folders
     found = []
     if settings.path_data_files is None:
-        found.append("PATH_DATA_FILES: is missing or blank; it is the dataFiles folder that canvasDataCli fills")
+        found.append("PATH_DATA_FILES: is missing or blank; it is the folder that the download fills")
+    if settings.from_dap:
+        return found + _missing_for_dap(settings)
     if settings.enable_download or settings.file_extension != "gz":
         why = "needed because ENABLE_DOWNLOAD is on" if settings.enable_download else "needed to find unpacked files"
         if settings.path_canvas_config is None:
             found.append(f"PATH_CANVAS_CONFIG: is missing or blank; {why} (the folder of config.js)")
         if not settings.server_canvas_data_cli_command_path and settings.enable_download:
             found.append(f"SERVER_CANVAS_DATA_CLI_COMMAND_PATH: is missing or blank; {why}")
+    return found
+
+
+def _missing_for_dap(settings: Settings) -> list[str]:
+    found = []
+    if settings.enable_download:
+        needed = ("server_dap_command_path", "dap_client_id", "dap_client_secret")
+        blank = [name.upper() for name in needed if name not in settings.model_fields_set]
+        found += [f"{name}: is missing or blank; needed because SOURCE is dap and ENABLE_DOWNLOAD on" for name in blank]
+    if settings.file_extension != "gz":
+        found.append("FILE_EXTENSION: must be gz with SOURCE=dap; there is nothing to unpack")
     return found

@@ -51,6 +51,10 @@ MALFORMED = {
     "LANGUAGE": "canary-17",
     "DB_SSLMODE": "canary-18",
     "SMTP_TLS": "canary-19",
+    "SOURCE": "canary-20",
+    "DAP_API_URL": "https://canary-21@api.example",
+    "DAP_TABLES": "rubrics;canary",
+    "DAP_SHARD": "canary-22",
 }
 
 
@@ -139,6 +143,33 @@ def test_a_command_line_is_not_needed_where_nothing_is_downloaded(given: Any) ->
     needed = {"SERVER_CANVAS_DATA_CLI_COMMAND_PATH": None, "PATH_CANVAS_CONFIG": None}
     assert given(ENABLE_DOWNLOAD="False", **needed).path_canvas_config is None
     assert "PATH_CANVAS_CONFIG" in told(given, ENABLE_DOWNLOAD="False", FILE_EXTENSION="txt", **needed)  # type: ignore[arg-type] # None unsets
+
+
+DAP: dict[str, Any] = {
+    "SOURCE": "dap",
+    "SERVER_DAP_COMMAND_PATH": "/opt/udecdash/dap/bin/dap",
+    "DAP_CLIENT_ID": "us-east-1#id",
+    "DAP_CLIENT_SECRET": "canary-dap",
+}
+NO_CANVAS_DATA_1: dict[str, Any] = {"SERVER_CANVAS_DATA_CLI_COMMAND_PATH": None, "PATH_CANVAS_CONFIG": None}
+
+
+def test_canvas_data_2_needs_its_client_and_key_and_nothing_of_canvas_data_1(given: Any) -> None:  # noqa: ANN401
+    found = given(**DAP, **NO_CANVAS_DATA_1, DAP_TABLES="rubrics, new_quizzes.quizzes", DAP_SHARD="1770")
+    assert (found.from_dap, found.dap_shard) == (True, 1770)
+    assert found.dap_tables == ("canvas.rubrics", "new_quizzes.quizzes")
+    assert "canary-dap" in found.secrets()
+
+
+@pytest.mark.parametrize("name", sorted(set(DAP) - {"SOURCE"}))
+def test_what_canvas_data_2_needs_is_told_where_it_downloads(given: Any, name: str) -> None:  # noqa: ANN401
+    lacking = {**DAP, **NO_CANVAS_DATA_1, name: None}
+    assert re.findall(r"^  - (\w+): is missing or blank", told(given, **lacking), re.MULTILINE) == [name]
+    assert given(**lacking, ENABLE_DOWNLOAD="False").from_dap
+
+
+def test_canvas_data_2_has_nothing_to_unpack(given: Any) -> None:  # noqa: ANN401
+    assert "  - FILE_EXTENSION: must be gz" in told(given, **DAP, FILE_EXTENSION="txt")
 
 
 def test_a_secret_may_stand_in_a_file_and_what_is_nearer_wins(given: Any, tmp_path: Path) -> None:  # noqa: ANN401
