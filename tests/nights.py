@@ -41,12 +41,22 @@ def truth(night: Path) -> dict[str, Any]:
     return told
 
 
-def load(settings: Settings, data_files: Path, *, compare: bool = True, accept: Sequence[str] = ()) -> Loaded:
-    """Load the dump in `data_files`: full tables, then requests. Tables to `accept` may look implausible."""
+def load(
+    settings: Settings,
+    data_files: Path,
+    *,
+    compare: bool = True,
+    accept: Sequence[str] = (),
+    unpacked: Path | None = None,
+) -> Loaded:
+    """Load the dump in `data_files`, or as it was `unpacked`: full tables, then requests.
+
+    Tables to `accept` may look implausible.
+    """
     book = ledger.open_run(settings)
     try:
         dashboard.prepare(settings)
-        found = dump.read(data_files)
+        found = dump.read(data_files, unpacked=unpacked, extension="txt" if unpacked else "gz")
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
             canvas.widen(cursor, found.full_tables())
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))

@@ -117,10 +117,26 @@ def _copy_batch(
         except db.BAD_ROW as error:
             place = db.copy_line(error)
             if place is None:
-                raise
+                return loaded + _copy_halves(cursor, staging, columns, batch, reject, db.reason(error))
             line, column = place
             reject(batch[line - 1][0], f"{column}: {db.reason(error)}" if column else db.reason(error))
             # What stands before the refused line was read without complaint: it goes again, alone.
             loaded += _copy_batch(cursor, staging, columns, batch[: line - 1], reject)
             batch = batch[line:]
     return loaded
+
+
+def _copy_halves(
+    cursor: db.Cursor,
+    staging: db.Composable,
+    columns: Sequence[str],
+    batch: list[tuple[int, bytes]],
+    reject: rows.Reject,
+    reason: str,
+) -> int:
+    """Where PostgreSQL does not say which line it refuses, in words that we know: half by half down to that line."""
+    if len(batch) == 1:
+        reject(batch[0][0], reason)
+        return 0
+    middle = len(batch) // 2
+    return sum(_copy_batch(cursor, staging, columns, half, reject) for half in (batch[:middle], batch[middle:]))

@@ -147,8 +147,21 @@ def reason(error: psycopg2.Error) -> str:
 
 
 def copy_line(error: psycopg2.Error) -> tuple[int, str] | None:
-    """The line (from 1) and column at which a COPY failed, from the error's context, if it tells them."""
-    found = re.search(r"COPY \S+, line (\d+)(?:, column (\S+?))?(?::|$)", error.diag.context or "")
+    """The line (from 1) and column at which a COPY failed, if the error's context tells them, in whatever language."""
+    return copy_place(error.diag.context or "")
+
+
+def copy_place(context: str) -> tuple[int, str] | None:
+    """As PostgreSQL words it; lc_messages is the server's, and most of its languages keep the order.
+
+    >>> copy_place('COPY item_dim, line 3, column canvas_id: "x"'), copy_place("COPY item_dim, line 4")
+    ((3, 'canvas_id'), (4, ''))
+    >>> copy_place("COPY item_dim, línea 3, columna canvas_id: «x»"), copy_place("COPY item_dim, línea 4: «a: b»")
+    ((3, 'canvas_id'), (4, ''))
+    >>> copy_place("COPY item_dim, ligne 3, colonne canvas_id : « x »"), copy_place("something else")
+    ((3, 'canvas_id'), None)
+    """
+    found = re.search(r"COPY \S+, [^\W\d_]+ (\d+)(?:, [^\W\d_]+ ([a-z]\w*))?", context)
     return (int(found.group(1)), found.group(2) or "") if found else None
 
 

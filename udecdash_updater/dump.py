@@ -19,6 +19,7 @@ REQUESTS = "requests"
 # What begins with an underscore is ours; PostgreSQL's own column names and limits are no table of Canvas.
 _NAME = re.compile(r"(?!(?:ctid|xmin|cmin|xmax|cmax|tableoid)$)[a-z][a-z0-9_]{0,62}")
 _MOST_COLUMNS = 1500
+_SCHEMA = "schema.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +84,17 @@ class Dump:
 def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -> Dump:
     """The dump in `folder`: <table>/<name>.gz by its schema.json; with `unpacked`, <table>.<extension> there instead.
 
-    Only ordinary files count; anything else is named in `strangers` and never opened.
+    Only ordinary files of tables count; anything else is named in `strangers` and never opened.
     Raises DumpError when there is no dump or its schema.json cannot be understood.
     """
     if not folder.is_dir():
         raise DumpError(f"PATH_DATA_FILES: {folder} is not a folder.")
-    version, tables = read_schema(folder / "schema.json")
+    version, tables = read_schema(folder / _SCHEMA)
     strangers: list[str] = []
     if unpacked is not None:
-        files = _unpacked_files(unpacked, extension, tables)
+        files = _unpacked_files(unpacked, extension, tables, strangers)
     else:
+        strangers += sorted(repr(one.name) for one in folder.iterdir() if one.name not in {*tables, _SCHEMA})
         files = {name: _archives(folder / name, table, strangers) for name, table in tables.items()}
     if not any(files.values()):
         raise DumpError(f"{unpacked or folder} holds no file of any table; a dump was expected there.")
@@ -111,6 +113,8 @@ def only(found: Dump, names: Collection[str]) -> Dump:
 
 def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
     """The version and tables of a schema.json. Raises DumpError when it is missing or not one."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise DumpError(f"{path}: is no ordinary file and was not opened.")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         tables = [_table(entry) for entry in document["schema"].values()]
@@ -144,6 +148,7 @@ def _plain(name: object) -> str:
 
 def _archives(folder: Path, table: Table, strangers: list[str]) -> tuple[DumpFile, ...]:
     if folder.is_symlink() or not folder.is_dir():
+        strangers += [repr(table.name)] if folder.is_symlink() or folder.exists() else []
         return ()
     found = []
     with os.scandir(folder) as entries:
@@ -158,13 +163,16 @@ def _archives(folder: Path, table: Table, strangers: list[str]) -> tuple[DumpFil
     return tuple(found)
 
 
-def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -> dict[str, tuple[DumpFile, ...]]:
+def _unpacked_files(
+    folder: Path, extension: str, tables: Mapping[str, Table], strangers: list[str]
+) -> dict[str, tuple[DumpFile, ...]]:
     if not folder.is_dir():
         raise DumpError(f"{folder} is not a folder; the files that canvasDataCli unpacked were expected there.")
     files: dict[str, tuple[DumpFile, ...]] = {}
     for name, table in tables.items():
         path = folder / f"{name}.{extension}"
         if path.is_symlink() or not path.is_file():
+            strangers += [path.name] if path.is_symlink() or path.exists() else []
             files[name] = ()
             continue
         columns = rows.header(path)

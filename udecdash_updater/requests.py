@@ -220,10 +220,12 @@ def filtered(
     width, key, time, user, course, url = len(place), *(place[name] for name in _LOOKED_AT)
     real_user, developer_key = (place[name] for name in _FILTERED_BY)
     kept = itemgetter(*(place[name] for name in KEPT))
-    for number, raw in enumerate(plain, start=1):
+    for number, whole in enumerate(rows.lines(plain), start=1):
         tally.lines = number
-        fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
-        if len(fields) != width:
+        fields = (whole or b"").split(b"\t")
+        if whole is None:
+            reject(number, rows.TOO_LONG)
+        elif len(fields) != width:
             reject(number, f"{len(fields)} columns instead of {width}")
         elif (
             fields[user] == _NULL
@@ -232,7 +234,10 @@ def filtered(
             or fields[developer_key] != _NULL
             or is_trash(fields[url])
         ):
-            tally.filtered += 1
+            if all(value == _NULL or value.isdigit() for value in (fields[real_user], fields[developer_key])):
+                tally.filtered += 1
+            else:  # nothing shows that a program or a proxy asked
+                reject(number, "real_user_id or developer_key_id: is not a number")
         else:
             stamp = fields[time]
             fields[time] = stamp[:_MILLISECONDS]

@@ -21,6 +21,7 @@ from isal import igzip, isal_zlib
 from udecdash_updater.errors import DumpError
 
 BLOCK = 128 * 1024
+LONGEST = 16 << 20  # far beyond any text of Canvas; what holds a line in memory must know an end
 Reject = Callable[[int, str], None]
 """Is told a line's number (from 1) and why it is left out."""
 _TRAILER = 8
@@ -63,8 +64,8 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_file(path) as file:
             yield file
-    except EOFError:
-        raise DumpError(f"{path}: the archive is cut short.") from None
+    except EOFError:  # it also stands for bytes that are no archive, at the beginning or behind the end
+        raise DumpError(f"{path}: the archive is cut short, or is followed by something else.") from None
     except (igzip.BadGzipFile, _INFLATE_ERROR) as error:
         raise DumpError(f"{path}: the archive is damaged ({error}).") from None
     except OSError as error:
@@ -121,7 +122,7 @@ class PlainReader(io.RawIOBase):
         self._file = file
         self._open = b""  # a backslash at the last block's end that escapes what the next one begins with
         self._newlines = 0
-        self._ended = True
+        self._unended = 0  # bytes since the last newline
 
     def read(self, size: int = -1, /) -> bytes:
         """The next block, checked."""
@@ -129,13 +130,16 @@ class PlainReader(io.RawIOBase):
         if block:
             self._check(self._open + block)
             self._newlines += block.count(b"\n")
-            self._ended = block.endswith(b"\n")
+            last = block.rfind(b"\n")
+            self._unended = self._unended + len(block) if last < 0 else len(block) - last - 1
         elif self._open:
             raise SuspiciousLineError
         return block
 
     def _check(self, block: bytes) -> None:
         self._open = b"\\" if (len(block) - len(block.rstrip(b"\\"))) % 2 else b""
+        if self._unended > LONGEST:
+            raise SuspiciousLineError
         # The second look, without pairs of backslashes, costs more and is hardly ever needed.
         if _MISREAD.search(block) and _MISREAD.search(block[: len(block) - len(self._open)].replace(b"\\\\", b"")):
             raise SuspiciousLineError
@@ -143,7 +147,7 @@ class PlainReader(io.RawIOBase):
     @property
     def lines(self) -> int:
         """Lines given so far; a last one without newline counts."""
-        return self._newlines + (not self._ended)
+        return self._newlines + bool(self._unended)
 
 
 class LineReader(io.RawIOBase):
@@ -237,15 +241,41 @@ class Tally:
     filtered: int = 0
 
 
+def lines(file: BinaryIO) -> Iterator[bytes | None]:
+    r"""Each line without its end, which is LF or CRLF; None for a line that is longer than LONGEST.
+
+    >>> list(lines(io.BytesIO(b"a\n\nb\r\nc")))
+    [b'a', b'', b'b', b'c']
+    """
+    return (line and line.removesuffix(b"\r") for line in _newline_ended(file))
+
+
+def _newline_ended(file: BinaryIO) -> Iterator[bytes | None]:
+    rest: bytes | None = b""
+    while block := file.read(BLOCK):
+        first, *others = block.split(b"\n")
+        rest = None if rest is None or len(rest) + len(first) > LONGEST else rest + first
+        if others:
+            yield rest
+            yield from others[:-1]
+            rest = others[-1]
+    if rest != b"":
+        yield rest
+
+
+TOO_LONG = f"longer than {LONGEST >> 20} MB"
+
+
 def sound_lines(file: BinaryIO, columns: int, tally: Tally, reject: Reject) -> Iterator[tuple[int, bytes]]:
     """Each sound line with its number (from 1), newline included; `reject` is told number and reason of the others.
 
-    A line may end in CRLF: the CR belongs to the line's end, not to the last field. `tally` counts every line.
+    `tally` counts every line.
     """
-    for number, raw in enumerate(file, start=1):
+    for number, line in enumerate(lines(file), start=1):
         tally.lines = number
-        line = raw.removesuffix(b"\n").removesuffix(b"\r")
-        if reason := fault(line, columns):
+        if line is None:
+            reject(number, TOO_LONG)
+        elif reason := fault(line, columns):
             reject(number, reason)
         else:
             yield number, mended(line) + b"\n"
