@@ -20,7 +20,7 @@ def call(site: Installation, *words: str, code: int | None = 0, folder: bool = T
     """Run the command on the site; sees that it ended with the code expected (None: any)."""
     given = [*words, "--folder", str(site.folder)] if folder else list(words)
     with mock.patch.dict(os.environ):  # the command puts main.py's values there
-        result = CliRunner().invoke(main, given)
+        result = CliRunner().invoke(main, given, catch_exceptions=False)
     assert code in (None, result.exit_code), result.output + result.stderr
     return result
 

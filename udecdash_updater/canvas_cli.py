@@ -68,15 +68,18 @@ def check(settings: Settings) -> None:
     Raises DownloadError that names the setting and the path.
     """
     _command(settings)
-    folder = _config_folder(settings)
+    _config_folder(settings)
+    if elsewhere := saves_elsewhere(settings):
+        LOGGER.warning("%s", elsewhere)
+
+
+def saves_elsewhere(settings: Settings) -> str:
+    """Where config.js saves, if that is not PATH_DATA_FILES; else nothing. Raises as `check`."""
+    folder, ours = _config_folder(settings), settings.path_data_files
     saved = _configured(settings, "saveLocation")
-    if saved and settings.path_data_files and (folder / saved).resolve() != settings.path_data_files.resolve():
-        LOGGER.warning(
-            "saveLocation in %s is %s, but PATH_DATA_FILES is %s",
-            folder / CONFIG,
-            folder / saved,
-            settings.path_data_files,
-        )
+    if not saved or ours is None or (folder / saved).resolve() == ours.resolve():
+        return ""
+    return f"saveLocation in {folder / CONFIG} is {folder / saved}, but PATH_DATA_FILES is {ours}"
 
 
 def sync(settings: Settings, *, backoff: Backoff | None = None) -> Done:

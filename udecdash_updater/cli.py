@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from udecdash_updater import config, documents, logs, maintenance, terminal
+from udecdash_updater import checks, config, documents, findings, logs, maintenance, terminal
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
@@ -120,6 +121,34 @@ def run(
     elif result.plan:
         terminal.show_plan(result.plan)
     sys.exit(result.exit_code)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  udecdash-updater check                    before the first night, and whenever something is odd
+  udecdash-updater check --notify           also send a test mail
+  udecdash-updater check --nagios           one line for Nagios, Icinga, Checkmk
+
+Exit codes: 0 all is well, 10 warnings, else what a night would end with; with --nagios 0 OK, 1 warning, 2 critical."""
+)
+@click.option("--notify", is_flag=True, help="Send a test notice to NOTIFICATION_EMAILS and WEBHOOK_URL.")
+@click.option("--nagios", is_flag=True, help="Answer with one line and the exit codes of a monitoring plug-in.")
+@folder_option
+@json_option
+def check(*, notify: bool, nagios: bool, folder: Path, as_json: bool) -> None:
+    """Check whether a night would work: settings, servers, rights, workers, mail. Nothing is changed."""
+    logs.configure(level=logging.ERROR)
+    found = checks.run(folder, notify=notify)
+    code = findings.exit_code(found)
+    if nagios:
+        line, code = findings.nagios(found)
+        click.echo(line)
+    elif as_json:
+        answer({"exit_code": code, "checks": found})
+    else:
+        terminal.show_findings(found)
+    sys.exit(code)
 
 
 @main.command()

@@ -121,12 +121,22 @@ def _end_leftovers(cursor: db.Cursor) -> None:
 
 def _claim(cursor: db.Cursor, schema: str) -> None:
     """One ledger tells of one DB_SCHEMA: another one would look loaded already."""
-    claimed = db.rows(cursor, "site_schema")
-    if not claimed:
+    if not demand_schema(cursor, schema):
         db.run(cursor, "record_site", {"schema": schema})
-    elif claimed[0][0] != schema:
-        told = f"DB_SCHEMA: this database's ledger tells of the schema {claimed[0][0]}"
+
+
+def demand_schema(cursor: db.Cursor, schema: str) -> bool:
+    """Whether the ledger tells of `schema`, not of none yet. Raises SettingsError if it tells of another one."""
+    claimed = [name for (name,) in db.rows(cursor, "site_schema")]
+    if claimed and claimed[0] != schema:
+        told = f"DB_SCHEMA: this database's ledger tells of the schema {claimed[0]}"
         raise SettingsError([f"{told}; use that schema, or another database"])
+    return bool(claimed)
+
+
+def active(cursor: db.Cursor) -> bool:
+    """Whether a run is at work: it holds the run lock."""
+    return bool(db.rows(cursor, "run_lock_holder"))
 
 
 def ensure_schema(cursor: db.Cursor, schema: str) -> None:
@@ -146,18 +156,27 @@ def migrate(connection: db.Connection) -> list[int]:
             ensure_schema(cursor, schema)
         if not db.one(cursor, "migrations_exist")[0]:
             db.run(cursor, "migrations_table")
-        known = dict(_migrations())
-        applied = {number for (number,) in db.rows(cursor, "applied_migrations")}
-        if newer := applied - known.keys():
-            raise DatabaseError(
-                f"The ledger has migration {max(newer)}, made by a newer version of this program.",
-                hint="Install the version that made it, or a newer one.",
-            )
-        todo = sorted(known.keys() - applied)
+        known, todo = dict(_migrations()), lacking(cursor)
         for number in todo:
             cursor.execute(known[number][1])
             db.run(cursor, "record_migration", {"number": number, "name": known[number][0]})
     return todo
+
+
+def lacking(cursor: db.Cursor) -> list[int]:
+    """The migrations that this database lacks: all of them before the first night.
+
+    Raises DatabaseError when the database is newer than the program.
+    """
+    known = dict(_migrations())
+    there = db.one(cursor, "migrations_exist")[0]
+    applied = {number for (number,) in db.rows(cursor, "applied_migrations")} if there else set()
+    if newer := applied - known.keys():
+        raise DatabaseError(
+            f"The ledger has migration {max(newer)}, made by a newer version of this program.",
+            hint="Install the version that made it, or a newer one.",
+        )
+    return sorted(known.keys() - applied)
 
 
 def _migrations() -> Iterator[tuple[int, tuple[str, str]]]:

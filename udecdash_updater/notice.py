@@ -19,12 +19,14 @@ _OUTCOMES = {
         "recovered": ("funciona otra vez", "La actualización de UDECDash funciona otra vez; antes falló {times}."),
         "warnings": ("terminó con advertencias", "La actualización de UDECDash terminó con advertencias."),
         "done": ("terminó", "La actualización de UDECDash terminó."),
+        "test": ("aviso de prueba", "Esto es una prueba: los avisos de UDECDash llegan."),
     },
     "en": {
         "failed": ("failed in stage {stage}", 'The update of UDECDash failed in stage "{stage}".'),
         "recovered": ("works again", "The update of UDECDash works again; it had failed {times}."),
         "warnings": ("ended with warnings", "The update of UDECDash ended with warnings."),
         "done": ("is done", "The update of UDECDash is done."),
+        "test": ("test notice", "This is a test: notices of UDECDash arrive."),
     },
 }
 _UNNUMBERED = {
@@ -39,7 +41,7 @@ class Notice:
 
     failures: (stage, error) in the order they happened; the first one ended the night. warnings: sentences.
     run: its number in the ledger, None if it never got one. started: aware. log: the last lines.
-    failed_before: how many runs in a row had failed before this one.
+    failed_before: how many runs in a row had failed before this one. test: there was no run at all.
     """
 
     run: int | None
@@ -49,12 +51,13 @@ class Notice:
     log: str = ""
     host: str = field(default_factory=socket.gethostname)
     failed_before: int = 0
+    test: bool = False
 
     @property
     def outcome(self) -> str:
-        """'failed', 'recovered' (the first good run after failed ones), 'warnings' or 'done'."""
-        if self.failures:
-            return "failed"
+        """'failed', 'recovered' (the first good run after failed ones), 'warnings', 'done' or 'test'."""
+        if self.failures or self.test:
+            return "test" if self.test else "failed"
         return "recovered" if self.failed_before else "warnings" if self.warnings else "done"
 
 
@@ -102,7 +105,7 @@ def in_words(notice: Notice, settings: Settings, hide: Callable[[str], str]) -> 
         notice.outcome,
         one_line(hide(f"[UDECDash] {notice.host}: {subject}")),
         clean(headline),
-        str(notice.run if notice.run is not None else _UNNUMBERED[language]),
+        "–" if notice.test else str(notice.run if notice.run is not None else _UNNUMBERED[language]),
         clean(notice.host),
         f"{notice.started.astimezone(settings.zone):%Y-%m-%d %H:%M}",
         tuple(cleaned(stage, error) for stage, error in notice.failures),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from udecdash_updater.config import Shown
+from udecdash_updater.findings import FAILED, OK, WARNING, Finding
 from udecdash_updater.plan import Plan
+from udecdash_updater.units import duration, size
 
 _WIDTH = 140
-_UNITS = ("B", "KB", "MB", "GB", "TB")
-_STEP = 1000
+_STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 
 
 def grid(title: str, *columns: str, numbers: int = 99) -> Grid:
@@ -26,37 +29,13 @@ def grid(title: str, *columns: str, numbers: int = 99) -> Grid:
 
 def write(*parts: Grid | str) -> None:
     """Write tables and lines to standard output."""
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
+    console = _console()
     for part in parts:
         console.print(part)
 
 
-def size(count: float) -> str:
-    """Bytes as a person reads them.
-
-    >>> size(0), size(999), size(12_345), size(4_200_000_000)
-    ('0 B', '999 B', '12.3 KB', '4.2 GB')
-    """
-    place = 0
-    while count >= _STEP and place < len(_UNITS) - 1:
-        count, place = count / _STEP, place + 1
-    return f"{count:.1f} {_UNITS[place]}" if place else f"{count:.0f} B"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them.
-
-    >>> duration(7.25), duration(65), duration(7300), duration(200_000)
-    ('7.2 s', '1 min 5 s', '2 h 1 min', '2 d 7 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+def _console() -> Console:
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
 
 
 def show_plan(plan: Plan) -> None:
@@ -79,3 +58,17 @@ def show_settings(settings: list[Shown]) -> None:
     for one in settings:
         table.add_row(one.name, one.value, one.source)
     write(table)
+
+
+def show_findings(found: Sequence[Finding]) -> None:
+    """Each check in a line, and below it what to do, where something is to be done."""
+    console = _console()
+    width = max(len(one.name) for one in found)
+    for one in found:
+        label = Text(f"{one.outcome:<8}", style=_STYLES[one.outcome])
+        console.print(Text.assemble(label, f"{one.name:<{width}}  ", one.told), soft_wrap=True)
+        if one.hint:
+            console.print(Text(f"{'':8}{'':{width}}  -> {one.hint}"), soft_wrap=True)
+    bad = [one.outcome for one in found if one.outcome != OK]
+    told = f"{len(found)} checks: {bad.count(FAILED)} failed, {bad.count(WARNING)} warnings."
+    console.print(told if bad else f"All {len(found)} checks are OK.")

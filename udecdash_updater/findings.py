@@ -1,0 +1,60 @@
+"""What a check found: OK, a warning or a failure, and what to type then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, UpdaterError
+
+OK = "OK"
+WARNING = "warning"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's outcome (OK, WARNING or FAILED), what it saw, what to do about it, and numbers for monitoring.
+
+    `code` is the exit code of a failure.
+    """
+
+    name: str
+    outcome: str
+    told: str
+    hint: str = ""
+    code: int = EXIT_DONE
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+def ok(name: str, told: str, **numbers: float) -> Finding:
+    """All is well."""
+    return Finding(name, OK, told, numbers=numbers)
+
+
+def warning(name: str, told: str, hint: str, **numbers: float) -> Finding:
+    """It works, but not as it should."""
+    return Finding(name, WARNING, told, hint, EXIT_WARNINGS, numbers)
+
+
+def failed(name: str, error: UpdaterError, **numbers: float) -> Finding:
+    """It does not work: what a night would end with."""
+    return Finding(name, FAILED, str(error), error.hint(), error.exit_code, numbers)
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """The code of the first failure, else 10 with warnings, else 0."""
+    codes = [one.code for one in findings if one.outcome == FAILED] or [one.code for one in findings if one.code]
+    return codes[0] if codes else EXIT_DONE
+
+
+def nagios(findings: Sequence[Finding]) -> tuple[str, int]:
+    """The one line that Nagios reads, with performance data, and its exit code: 0 OK, 1 warning, 2 critical."""
+    bad = [one for one in findings if one.outcome != OK]
+    worst = 2 if any(one.outcome == FAILED for one in bad) else 1 if bad else 0
+    told = "; ".join(f"{one.name}: {' '.join(one.told.split())}" for one in bad) or f"{len(findings)} checks passed"
+    failures = sum(one.outcome == FAILED for one in bad)
+    numbers: dict[str, float] = {"failed": failures, "warnings": len(bad) - failures}
+    numbers |= {name: value for one in findings for name, value in one.numbers.items()}
+    data = " ".join(f"{name}={value:g}" for name, value in numbers.items())
+    return f"UDECDASH {('OK', 'WARNING', 'CRITICAL')[worst]} - {told.replace('|', '/')} | {data}", worst
