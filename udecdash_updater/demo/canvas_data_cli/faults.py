@@ -71,7 +71,7 @@ _DEFAULTS = {"at": "start", "command": "sync", "file": "*", "on": "sync"}
 
 
 def _fits(fault: dict[str, Any], where: dict[str, str]) -> bool:
-    return all(fnmatch.fnmatchcase(value, fault.get(key, _DEFAULTS[key])) for key, value in where.items())
+    return all(fnmatch.fnmatchcase(value, fault.get(key, _DEFAULTS.get(key, "*"))) for key, value in where.items())
 
 
 def _hang(fault: dict[str, Any]) -> None:
