@@ -16,21 +16,12 @@ import stamina
 from udecdash_updater import programs
 from udecdash_updater.errors import DownloadError
 from udecdash_updater.logs import LOGGER, SecretMask
-from udecdash_updater.settings import Settings
+from udecdash_updater.settings import SECRET_NAMES, Settings
 
 CONFIG = "config.js"
 UNPACKED = "unpackedFiles"
 _COMMAND = "SERVER_CANVAS_DATA_CLI_COMMAND_PATH"
 _INCOMPLETE = "Could not retrieve a full list of files"
-_OUR_SECRETS = (
-    "DB_PASSWORD",
-    "SMTP_PASS",
-    "SERVER_SUDO_PASSWORD",
-    "REDIS_URL",
-    "WEBHOOK_URL",
-    "HEARTBEAT_URL",
-    "DAP_CLIENT_SECRET",
-)
 _VALUE = r"""['"]?\s*[:=]\s*((?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`|\([^)\n]*\)|[^,}\n'"`(])*)"""
 _SECRET = re.compile(r"\b\w*(?:key|secret|password|username)\w*" + _VALUE, re.IGNORECASE)
 _SHORTEST_SECRET = 4  # a shorter one would mask half of the log
@@ -173,7 +164,7 @@ def _level(line: str) -> int:
 
 def _environment(command: Path) -> dict[str, str]:
     """Ours without our secrets; PATH is short under cron, and node usually lies beside the command (nvm, npm)."""
-    kept = {name: value for name, value in os.environ.items() if name not in _OUR_SECRETS}
+    kept = {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}
     return {**kept, "PATH": os.pathsep.join([str(command.parent), os.environ.get("PATH", os.defpath)])}
 
 

@@ -142,7 +142,7 @@ def new_folder(folder: Path, namespace: str, table: str, kind: str) -> Path:
 def finish(batch: Batch, schema: dict[str, Any]) -> None:
     """Make a folder whose files are all there a batch: schema.json, then batch.json in one step."""
     _write(batch.folder / _SCHEMA, schema)
-    told = asdict(batch) | {"since": _text(batch.since), "until": _text(batch.until)}
+    told = asdict(batch) | {"since": written(batch.since), "until": written(batch.until)}
     del told["folder"]
     _write(batch.folder / _TOLD, told)
 
@@ -192,8 +192,8 @@ def _batch(folder: Path) -> Batch:
             table=told["table"],
             kind=told["kind"],
             schema_version=int(told["schema_version"]),
-            since=time(told["since"]) if told["since"] else None,
-            until=time(told["until"]),
+            since=parsed(told["since"]) if told["since"] else None,
+            until=parsed(told["until"]),
             files=tuple(sorted(files, key=lambda file: file.name)),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -215,10 +215,10 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
         raise DumpError(f"{path}: is not JSON ({error}).") from None
 
 
-def time(text: str) -> datetime:
+def parsed(text: str) -> datetime:
     """The time that an ISO 8601 text with a zone means, in UTC. Raises ValueError for any other text.
 
-    >>> time("2026-11-01T12:00:00.5Z").isoformat()
+    >>> parsed("2026-11-01T12:00:00.5Z").isoformat()
     '2026-11-01T12:00:00.500000+00:00'
     """
     found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text)
@@ -229,5 +229,6 @@ def time(text: str) -> datetime:
     return datetime.fromisoformat(zoned).astimezone(timezone.utc)
 
 
-def _text(moment: datetime | None) -> str | None:
+def written(moment: datetime | None) -> str | None:
+    """A time as the service writes it; None for none."""
     return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if moment else None

@@ -56,6 +56,16 @@ class DownloadError(UpdaterError):
     default_hint_es = "Ejecute el comando a mano en PATH_CANVAS_CONFIG; los datos de ayer siguen disponibles."
 
 
+class DapError(DownloadError):
+    """Canvas Data 2 could not be downloaded as a whole."""
+
+    spanish = "No se pudo descargar Canvas Data 2 por completo."
+    default_hint = "See to what the service says of each table, and run again; yesterday's data is still served."
+    default_hint_es = (
+        "Revise lo que el servicio dice de cada tabla y ejecute de nuevo; los datos de ayer siguen disponibles."
+    )
+
+
 class DumpError(UpdaterError):
     """The dump cannot be trusted, so nothing of it was published."""
 

@@ -70,6 +70,7 @@ SEED_NAMES = (
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
 _ADDRESSES = ("redis_url", "webhook_url", "heartbeat_url")
 _SECRETS = ("db_password", "smtp_pass", "server_sudo_password", "dap_client_secret", *_ADDRESSES)
+SECRET_NAMES = tuple(name.upper() for name in _SECRETS)
 _QUEUE_LIMITS = (12, 20, 30, 40, 50, 60, 70, 85, 110, 3000)
 
 
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
     dap_client_id: Text = ""
     dap_client_secret: SecretStr = SecretStr("")
     dap_tables: DapTables = ()
+    dap_jobs_per_minute: Positive = 5
     dap_shard: Positive | None = None
     udecdash_home: Folder = Field(default_factory=default_home)
 

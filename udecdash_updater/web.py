@@ -18,7 +18,7 @@ LIMIT = 10.0  # seconds for everything, looking its name up included
 _REDIRECTS = range(300, 400)
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class Stay(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: what is told is for the host that the setting names, and for no other."""
 
     def redirect_request(
@@ -45,7 +45,7 @@ def call(setting: str, url: str, body: bytes | None = None) -> None:
 
 
 def _ask(request: urllib.request.Request) -> None:
-    opener = urllib.request.build_opener(_Stay)
+    opener = urllib.request.build_opener(Stay)
     try:
         opener.open(request, timeout=LIMIT).close()
     except urllib.error.HTTPError as error:

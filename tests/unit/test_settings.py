@@ -55,6 +55,7 @@ MALFORMED = {
     "DAP_API_URL": "https://canary-21@api.example",
     "DAP_TABLES": "rubrics;canary",
     "DAP_SHARD": "canary-22",
+    "DAP_JOBS_PER_MINUTE": "canary-23",
 }
 
 

@@ -1,0 +1,283 @@
+"""The download of Canvas Data 2: for each table a snapshot the first time, afterwards what changed since the last one.
+
+Tables are fetched one by one, so that one failed job does not skip the rest, and no faster than the service allows.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import stamina
+
+from udecdash_updater import dap_batches, dap_client, db, programs, rows
+from udecdash_updater.canvas_cli import Backoff
+from udecdash_updater.dap_batches import Batch, BatchFile
+from udecdash_updater.dap_client import Outcome
+from udecdash_updater.dap_service import Service, ServiceError
+from udecdash_updater.errors import DapError, DumpError
+from udecdash_updater.logs import LOGGER
+from udecdash_updater.settings import Settings
+
+_MINUTE = 61.0  # the service's clock and ours need not begin it together
+_LOCK = ".udecdash-dap.lock"
+
+
+class ClientError(Exception):
+    """The client failed, and the service tells of no reason: it may work the next time."""
+
+
+class Pace:
+    """Lets at most `most` queries begin in any minute."""
+
+    def __init__(
+        self, most: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._begun: collections.deque[float] = collections.deque(maxlen=most)
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self) -> None:
+        """Return when the next query may begin."""
+        if len(self._begun) == self._begun.maxlen:
+            self._sleep(max(0.0, self._begun[0] + _MINUTE - self._clock()))
+        self._begun.append(self._clock())
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """What every query of one download shares."""
+
+    settings: Settings
+    folder: Path
+    service: Service
+    pace: Pace
+    backoff: Backoff
+    leash: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What became of the tables."""
+
+    batches: list[Batch] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def check(settings: Settings) -> None:
+    """See that the client is there and that the service takes our key.
+
+    Raises DapError that names the setting, or tells what the service said.
+    """
+    dap_client.command(settings)
+    try:
+        Service(settings).log_in()
+    except ServiceError as error:
+        raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
+
+
+def tables(settings: Settings) -> list[str]:
+    """What is downloaded, as namespace.table: what the dashboard needs, then DAP_TABLES."""
+    return list(dict.fromkeys([*dap_batches.NEEDED, *settings.dap_tables]))
+
+
+def since(cursor: db.Cursor) -> dict[str, datetime]:
+    """Up to when each table is loaded, by namespace.table; nothing before the first load."""
+    if not db.one(cursor, "dap_known")[0]:
+        return {}
+    return {name: until.astimezone(timezone.utc) for name, until in db.rows(cursor, "dap_loaded")}
+
+
+def next_since(loaded: datetime | None, batches: Sequence[Batch]) -> datetime | None:
+    """Where a table's next query begins: where what is loaded and what lies on disk end; None for a snapshot.
+
+    `batches` are those of the table, in order. One that begins after the end of what is before it leaves a gap.
+    """
+    reached = loaded
+    for batch in batches:
+        if batch.kind == dap_batches.SNAPSHOT:
+            reached = max(batch.until, reached or batch.until)
+        elif reached is None or (batch.since or batch.until) > reached:
+            return None
+        else:
+            reached = max(batch.until, reached)
+    return reached
+
+
+def download(settings: Settings, *, backoff: Backoff | None = None, pace: Pace | None = None) -> list[Batch]:
+    """Fetch every table's next batch into PATH_DATA_FILES. Returns the new batches.
+
+    Each query is tried DOWNLOAD_ATTEMPTS times. Raises DapError that names every table that could not be fetched; the
+    others' batches stay on disk, and the next download goes on from them.
+    """
+    folder = _data_files(settings)
+    waits = backoff or Backoff()
+    with _alone(folder) as leash:
+        for path in dap_batches.tidy(folder):
+            LOGGER.info("%s was not finished or is out of date, and was deleted", path)
+        shared = _Download(
+            settings=settings,
+            folder=folder,
+            service=Service(settings, waits),
+            pace=pace or Pace(settings.dap_jobs_per_minute),
+            backoff=waits,
+            leash=leash,
+        )
+        return _all(shared, _beginnings(settings, folder))
+
+
+def _beginnings(settings: Settings, folder: Path) -> Mapping[str, datetime | None]:
+    with db.told("asking what is loaded"), db.opened(settings) as connection, connection.cursor() as cursor:
+        loaded = since(cursor)
+    on_disk: dict[str, list[Batch]] = collections.defaultdict(list)
+    for batch in dap_batches.read(folder):
+        on_disk[batch.name].append(batch)
+    found = {name: next_since(loaded.get(name), on_disk[name]) for name in tables(settings)}
+    if settings.clear_directories_before_download:
+        LOGGER.info("CLEAR_DIRECTORIES_BEFORE_DOWNLOAD: every table but web_logs is fetched whole")
+        return {name: start if name == dap_batches.WEB_LOGS else None for name, start in found.items()}
+    return found
+
+
+def _all(shared: _Download, beginnings: Mapping[str, datetime | None]) -> list[Batch]:
+    done = _Sum()
+    for name, start in beginnings.items():
+        try:
+            batch = _table(shared, name, start)
+        except (ServiceError, ClientError) as error:
+            done.failed[name] = str(error)
+            LOGGER.warning("%s was not downloaded: %s", name, error)
+            if isinstance(error, ServiceError) and error.refuses_all:
+                break
+            continue
+        done.batches.append(batch)
+        size = sum(file.size for file in batch.files)
+        LOGGER.info("%s: %s of %d files, %d bytes", name, batch.kind, len(batch.files), size)
+    if done.failed:
+        raise DapError(_told(done, len(beginnings)))
+    return done.batches
+
+
+def _told(done: _Sum, wanted: int) -> str:
+    listed = "".join(f"\n  - {name}: {why}" for name, why in done.failed.items())
+    left = wanted - len(done.batches) - len(done.failed)
+    skipped = f", {left} were not asked for any more" if left else ""
+    return f"{listed}\n{len(done.batches)} of {wanted} tables are on disk{skipped}; the next run goes on from there."
+
+
+def _table(shared: _Download, name: str, start: datetime | None) -> Batch:
+    try:
+        return _patiently(shared, name, start)
+    except ServiceError as error:
+        if start is None or not error.out_of_range:
+            raise
+        LOGGER.warning("%s: changes since %s are not served; it is fetched whole (%s)", name, start, error)
+    return _patiently(shared, name, None)
+
+
+def _patiently(shared: _Download, name: str, start: datetime | None) -> Batch:
+    attempts = shared.settings.download_attempts
+    for attempt in stamina.retry_context(
+        on=_may_pass,
+        attempts=attempts,
+        timeout=None,
+        wait_initial=shared.backoff.first,
+        wait_max=shared.backoff.longest,
+        wait_exp_base=shared.backoff.factor,
+    ):
+        with attempt:
+            LOGGER.debug("%s since %s, attempt %d of %d", name, start, attempt.num, attempts)
+            return _fetch(shared, name, start)
+    raise AssertionError("retry_context returns or raises")  # pragma: no cover
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, ClientError) or (isinstance(error, ServiceError) and error.passes)
+
+
+def _fetch(shared: _Download, name: str, start: datetime | None) -> Batch:
+    """One attempt. Whatever goes wrong, nothing of it stays on disk."""
+    namespace, _, table = name.partition(".")
+    kind = dap_batches.INCREMENTAL if start else dap_batches.SNAPSHOT
+    with contextlib.ExitStack() as undo, _disk(shared.folder):
+        folder = dap_batches.new_folder(shared.folder, namespace, table, kind)
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        shared.pace.wait()
+        outcome = dap_client.query(shared.settings, name, start, folder, shared.leash)
+        if outcome.failure:
+            _explain(shared, name, start, outcome)
+        batch = _batch(shared, folder, outcome, kind)
+        dap_batches.finish(batch, shared.service.schema(namespace, table))
+        undo.pop_all()
+        return batch
+
+
+def _explain(shared: _Download, name: str, start: datetime | None, outcome: Outcome) -> None:
+    """Raise what the service says about a query that failed, else what the client says."""
+    if outcome.job:
+        with contextlib.suppress(ServiceError):  # it need not know the job any more
+            error = shared.service.job(outcome.job).error
+            if error:
+                raise ClientError(f"job {outcome.job} failed: {error}")
+        raise ClientError(f"job {outcome.job}: {outcome.failure}")
+    shared.pace.wait()
+    namespace, _, table = name.partition(".")
+    shared.service.start(namespace, table, start)
+    raise ClientError(outcome.failure)
+
+
+def _batch(shared: _Download, folder: Path, outcome: Outcome, kind: str) -> Batch:
+    """The files in their place, each whole, and as many as the job says."""
+    job = shared.service.job(outcome.job)
+    if job.status != "complete" or job.until is None:
+        raise ClientError(f"job {outcome.job} is {job.status}, though dap ended well")
+    if len(outcome.files) != job.objects:
+        raise ClientError(f"job {outcome.job} has {job.objects} files, but dap left {len(outcome.files)}")
+    _demand_sound(outcome.files, shared.settings.load_connections)
+    files = [BatchFile(path.name, path.replace(folder / path.name).stat().st_size) for path in outcome.files]
+    for left in folder.glob("job_*"):
+        left.rmdir()
+    since = job.since if kind == dap_batches.INCREMENTAL else None
+    namespace, table = folder.parent.parent.name, folder.parent.name
+    return Batch(folder, namespace, table, kind, job.schema_version, since, job.until, tuple(files))
+
+
+def _demand_sound(files: Sequence[Path], threads: int) -> None:
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(rows.demand_sound, files))
+    except DumpError as error:
+        raise ClientError(error.detail) from None
+
+
+def _data_files(settings: Settings) -> Path:
+    folder = settings.path_data_files
+    if folder is None:
+        raise DapError("PATH_DATA_FILES is missing or blank.")
+    with _disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DapError(f"PATH_DATA_FILES: {folder} cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    try:
+        with _disk(folder), programs.alone(folder / _LOCK) as leash:
+            yield leash
+    except programs.BusyError as busy:
+        raise DapError(f"Another download of process {busy} is at work in {folder}.") from busy
