@@ -3,15 +3,20 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Instructure's client for Canvas Data 2 pins its dependencies and needs Python 3.11: it gets an environment of its own.
+DAP_PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+DAP_VENV ?= .venv-dap
+DAP_CLIENT ?= instructure-dap-client>=2.3,<3
 INSTALLED = pyproject.toml requirements.txt setup.py
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean dap-client dap-client-if-possible
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo.ready
 	UDECDASH_HOME="$${UDECDASH_HOME:-$(CURDIR)/.udecdash}" DB_HOST=embedded REDIS_URL=embedded $(BIN)/python main_example.py
 
-test: $(VENV)/test.ready lint
+test: $(VENV)/test.ready lint dap-client-if-possible
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/test.ready
@@ -20,7 +25,18 @@ lint: $(VENV)/test.ready
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .udecdash build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DAP_VENV) .udecdash build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+dap-client: $(DAP_VENV)/client.ready
+
+dap-client-if-possible:
+	@$(MAKE) --no-print-directory dap-client || echo "Tests that need Instructure's client are skipped." >&2
+
+$(DAP_VENV)/client.ready:
+	@test -n "$(DAP_PYTHON)" || { echo "Python 3.11 or newer was not found; say make DAP_PYTHON=/path/to/python3" >&2; exit 2; }
+	$(DAP_PYTHON) -m venv $(DAP_VENV)
+	$(DAP_VENV)/bin/pip install --quiet --disable-pip-version-check '$(DAP_CLIENT)'
+	@touch $@
 
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer was not found; say make PYTHON=/path/to/python3" >&2; exit 2; }

@@ -72,7 +72,7 @@ class _Sum:
 
 
 def check(settings: Settings) -> None:
-    """See that the client is there and that the service takes our key.
+    """See that the client is there and that the service takes our key; that it is away is only noted.
 
     Raises DapError that names the setting, or tells what the service said.
     """
@@ -80,7 +80,9 @@ def check(settings: Settings) -> None:
     try:
         Service(settings).log_in()
     except ServiceError as error:
-        raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
+        if not error.passes:
+            raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
+        LOGGER.warning("%s is away: %s; the download will try again", settings.dap_api_url, error)
 
 
 def tables(settings: Settings) -> list[str]:
@@ -154,7 +156,7 @@ def _all(shared: _Download, beginnings: Mapping[str, datetime | None]) -> list[B
         except (ServiceError, ClientError) as error:
             done.failed[name] = str(error)
             LOGGER.warning("%s was not downloaded: %s", name, error)
-            if isinstance(error, ServiceError) and error.refuses_all:
+            if isinstance(error, ServiceError) and error.ends_all:
                 break
             continue
         done.batches.append(batch)

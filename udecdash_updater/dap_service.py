@@ -52,9 +52,14 @@ class ServiceError(Exception):
         return self.status in (0, _TOO_MANY) or self.status >= 500
 
     @property
-    def refuses_all(self) -> bool:
+    def refuses(self) -> bool:
         """Whether the service refuses us, and not this one query."""
         return self.status in _REFUSALS
+
+    @property
+    def ends_all(self) -> bool:
+        """Whether no other query will fare better: we are refused, or nobody answers."""
+        return self.refuses or self.status == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ On a query:      ("table") failed ("message"): the job fails; slow ("polls"): it
                  range: the time is out of range; twice: every row comes twice
 On a file:       ("table") cut ("bytes", "content_length": false hides it); garbage
 """
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _MEMBERS = {"format", "mode", "since", "until"}
 
 
@@ -224,6 +224,8 @@ def _time(asked: Mapping[str, Any], name: str) -> datetime | None:
     text = asked.get(name)
     if text is None:
         return None
-    if not isinstance(text, str) or not _TIME.fullmatch(text):
+    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if not found:
         raise invalid(f"{name} must be a time with a zone")
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00")))
+    whole, fraction, zone = found.groups()
+    return datetime.fromisoformat(f"{whole}.{(fraction or '')[:6].ljust(6, '0')}{zone.replace('Z', '+00:00')}")
