@@ -81,6 +81,13 @@ class Installation:
         """Canvas has this night's dump from now on."""
         (self.folder / "served" / "current").write_text(str(night))
 
+    def forget_regrown(self, night: Path) -> None:
+        """Delete the request files that grew under their old name: canvasDataCli fetches no name that is on disk."""
+        for file in night.glob("dataFiles/requests/*.gz"):
+            known = self.data_files / "requests" / file.name
+            if known.exists() and known.stat().st_size != file.stat().st_size:
+                known.unlink()
+
     def faults(self, *faults: dict[str, Any]) -> None:
         """canvasDataCli goes wrong like this from now on; as it should, without any."""
         (self.folder / "served" / "faults.json.state").unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def test_nights_in_turn_give_the_figures_of_their_truth_with_real_workers(
         assert worker_states(config) == RUNNING
 
         site.serve(2)
-        fetch_regrown_anew(site, small_nights / "night2")
+        site.forget_regrown(small_nights / "night2")
         site.run(CLEAR_DIRECTORIES_BEFORE_DOWNLOAD="True")
         assert workers_are_done(services)
         assert truth.wrong_cumulative(database, told(small_nights / "night2")) == []
@@ -62,11 +62,3 @@ def test_nights_in_turn_give_the_figures_of_their_truth_with_real_workers(
     stages = rows(database, "select run_id, name, outcome from udecdash.stages order by run_id, position")
     assert stages == [(run, name, "done") for run in (1, 2, 3) for name in NAMES]
     assert rows(database, "select distinct run_id from udecdash.files order by 1") == [(1,), (2,), (3,)]
-
-
-def fetch_regrown_anew(site: Installation, night: Path) -> None:
-    """Delete the request files that grew under their old name: canvasDataCli fetches no name that is on disk."""
-    for file in night.glob("dataFiles/requests/*.gz"):
-        known = site.data_files / "requests" / file.name
-        if known.exists() and known.stat().st_size != file.stat().st_size:
-            known.unlink()

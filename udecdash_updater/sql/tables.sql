@@ -39,8 +39,8 @@ select set_config('synchronous_commit', 'off', false), set_config('enable_mergej
     set_config('jit', 'off', false), set_config('work_mem', '64MB', false),
     set_config('maintenance_work_mem', '128MB', false), set_config('client_min_messages', 'error', false)
 
--- drop_staging: what an earlier run left
-drop table if exists {table}
+-- drop_staging: what an earlier run left; the streams' parts of requests hang on the whole
+drop table if exists {table} cascade
 
 -- left_in_staging: tables that an earlier run left in staging
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,0 +1,163 @@
+"""PostgreSQL that stops at once, cuts a connection or loses its client within a COPY, the publish or the append.
+
+Each run waits at its point, held by a lock, until the fault comes. Nine runs are hit: three faults at each of three
+points. Between them nobody mends anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+
+from tests import witness
+from tests.dumps import REQUEST, request_line
+from tests.installation import DASHBOARD, Installation, Run, install, rows
+from tests.mail import mail_server
+from tests.nights import load, mini_dump
+from tests.postgres import PrivateServer, private_server
+from tests.support import connect, short_home, until
+from tests.witness import Witness
+
+ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "text"), ("updated_at", "timestamp")]
+ENROLLMENT = [("id", "bigint"), ("course_id", "bigint"), ("workflow_state", "varchar")]
+TABLES = {"aa_dim": ITEM, "zz_dim": ITEM, "requests": REQUEST, "course_dim": ITEM, "enrollment_dim": ENROLLMENT}
+# A row of zz_dim on its way into staging, one on its way into the table, a request on its way into requests: each of
+# them waits while somebody else holds its lock.
+COPY, PUBLISH, APPEND = 1, 2, 3
+HOLDS = """
+create function hold(point integer, held boolean) returns boolean language plpgsql as $$ begin
+    if held then perform pg_advisory_xact_lock_shared(4711, point); end if;
+    return true;
+end $$;
+create function hold_row() returns trigger language plpgsql as $$ begin
+    perform hold(tg_argv[0]::integer, true);
+    return new;
+end $$;
+create domain held_text as text check (hold(1, value = 'held'));
+create table zz_dim (id bigint primary key, canvas_id bigint unique, name held_text, updated_at timestamp(3));
+create trigger hold before insert or update on zz_dim for each row when (new.id = 15) execute function hold_row(2);
+"""
+HOLD_REQUESTS = (
+    "create trigger hold before insert on requests for each row when (new.id = '25') execute function hold_row(3)"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateServer]:
+    with short_home() as folder, private_server(folder) as found:
+        yield found
+
+
+def dump(folder: Path, day: int) -> Path:
+    """On day 2, ten rows are gone, ten have changed, ten are new; ten requests are new, ten known."""
+    first = 1 if day == 1 else 11
+    numbers = range(first, first + 20)
+    lines = b"".join(b"%d\t%d\tof day %d\t2021-04-0%d 10:00:00\n" % (n, n, day, day) for n in numbers)
+    held = lines.replace(b"\n30\t30\tof day 2", b"\n30\t30\theld")
+    asked = b"".join(request_line(id=str(n), timestamp="2021-04-01 10:00:00") for n in reversed(numbers))
+    files = {"aa_dim": lines, "zz_dim": held, "requests": asked}
+    return mini_dump(folder, TABLES, {table: {f"{table}-00000-{day}.gz": content} for table, content in files.items()})
+
+
+@contextlib.contextmanager
+def held(server: PrivateServer, point: int) -> Iterator[Callable[[], bool]]:
+    """Hold everybody up at this point; yields whether somebody waits there."""
+    waiting = f"select count(*) from pg_locks where locktype = 'advisory' and objid = {point} and not granted"
+    session = connect(server.settings)
+    try:
+        session.autocommit = True
+        rows(session, f"select pg_advisory_lock(4711, {point})")
+        yield lambda: rows(session, waiting) != [(0,)]
+    finally:
+        session.close()
+
+
+def stop(server: PrivateServer, site: Installation, run: Run, _point: int) -> None:
+    """As if the power had gone, and was back when the run had ended."""
+    server.stop_immediately()
+    site.end(run, 5)
+    server.start()
+
+
+def cut(server: PrivateServer, site: Installation, run: Run, point: int) -> None:
+    """The connection that waits is cut."""
+    with contextlib.closing(connect(server.settings)) as session:
+        waits = f"select pid from pg_locks where locktype = 'advisory' and objid = {point} and not granted"
+        assert rows(session, f"select pg_terminate_backend(pid) from ({waits}) w") == [(True,)]
+    site.end(run, 5)
+
+
+def kill(_server: PrivateServer, _site: Installation, run: Run, _point: int) -> None:
+    """The client is gone, and what it asked for goes on waiting in the server."""
+    run.kill()
+    run.wait()
+
+
+@pytest.fixture
+def site(server: PrivateServer, redis_url: str, tmp_path: Path) -> Iterator[Installation]:
+    with short_home() as folder, mail_server() as mail:
+        found = install(folder, tmp_path, mail)
+        found.values |= {
+            "DB_HOST": server.settings.db_host,
+            "DB_PORT": "5432",
+            "DB_NAME": server.settings.db_name,
+            "DB_USERNAME": server.settings.db_username,
+            "DB_PASSWORD": "not asked for",
+            "REDIS_URL": redis_url,
+            "ENABLE_DOWNLOAD": "False",
+            "PATH_DATA_FILES": str(dump(tmp_path / "day2", 2)),
+        }
+        found.fill_in()
+        yield found
+
+
+def digests(server: PrivateServer) -> tuple[str, str]:
+    with contextlib.closing(connect(server.settings)) as session:
+        return witness.full_tables(session), witness.requests(session)
+
+
+def told_numbers(database: Connection, table: str) -> list[tuple[int, str]]:
+    return [(number, name) for number, name in rows(database, f"select id, name::text from {table} order by id")]
+
+
+def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_nothing_to_mend(
+    server: PrivateServer, site: Installation, tmp_path: Path
+) -> None:
+    with contextlib.closing(connect(server.settings)) as session:
+        session.autocommit = True
+        session.cursor().execute(HOLDS)
+    load(server.settings, dump(tmp_path / "day1", 1))
+    with contextlib.closing(connect(server.settings)) as session:
+        session.autocommit = True
+        session.cursor().execute(HOLD_REQUESTS)
+    yesterday = digests(server)
+    with Witness(server.settings, site.front_end / "index.html") as seen:
+        for point in (COPY, PUBLISH, APPEND):
+            for fault in (stop, cut, kill):
+                with held(server, point) as waits, site.start() as run:
+                    assert until(lambda: waits() or run.poll() is not None), site.log
+                    assert run.poll() is None, (point, fault, site.log)
+                    fault(server, site, run, point)
+                tables, requests = digests(server)
+                assert (tables == yesterday[0]) == (point != APPEND), (point, fault)
+                assert requests == yesterday[1], (point, fault)
+                assert fault is kill or site.page == DASHBOARD
+        site.run()
+        assert site.page == DASHBOARD
+    today = digests(server)
+    assert seen.wrong == []
+    assert seen.tables == {yesterday[0], today[0]}
+    assert seen.requests <= {yesterday[1], today[1]}
+    with contextlib.closing(connect(server.settings)) as session:
+        expected = [(n, "of day 2") for n in range(11, 31)]
+        assert told_numbers(session, "aa_dim") == expected
+        assert told_numbers(session, "zz_dim") == [*expected[:-1], (30, "held")]
+        found = [int(name) for (name,) in rows(session, "select id from requests order by local_id")]
+        assert found == [*range(20, 0, -1), *range(30, 20, -1)]
+        assert rows(session, "select count(*) from pg_tables where schemaname = 'udecdash_staging'") == [(0,)]
+    failed = [mail for mail in site.mail.mails if "exit code 5" in mail.text]
+    assert len(failed) == 6  # a killed run tells nobody
