@@ -22,12 +22,13 @@ from udecdash_updater.errors import (
 )
 from udecdash_updater.interruption import Interruption
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
+from udecdash_updater.night import Night
 from udecdash_updater.notice import Notice
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plan import Plan
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
-from udecdash_updater.stages import STAGES, Night, Stage
+from udecdash_updater.stages import STAGES, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,131 @@
+"""Canvas Data 1 as a source: a dump that canvasDataCli keeps in step, every table whole, the web log in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from udecdash_updater import canvas, canvas_cli, clearing, db, dump, plausibility, requests, tables
+from udecdash_updater.dump import Dump, DumpFile
+from udecdash_updater.errors import UpdaterError
+from udecdash_updater.logs import LOGGER
+from udecdash_updater.night import Night, Source
+
+
+def check(night: Night) -> None:
+    """Nothing that was cleared is aside, and canvasDataCli is there."""
+    clearing.recover(night.settings)
+    if night.settings.enable_download:
+        canvas_cli.check(night.settings)
+
+
+def clear(night: Night) -> None:
+    """The table folders but requests are moved aside, so that sync fetches each file anew."""
+    night.cleared = clearing.clear(night.settings)
+
+
+def download(night: Night) -> None:
+    """The dump is synced, and unpacked where FILE_EXTENSION is not gz."""
+    if night.settings.enable_download:
+        canvas_cli.sync(night.settings)
+    if night.settings.file_extension != "gz" and night.settings.enable_download:
+        # unpack ends at a damaged archive, and sync never fetches a name again that is on disk.
+        _mend(night, _archives)
+        version, found = dump.read_schema(night.data_files / "schema.json")
+        wanted = night.options.tables or tuple(found)
+        LOGGER.info("unpacking %d tables of schema %s", len(wanted), version)
+        canvas_cli.unpack(night.settings, wanted)
+
+
+def verify(night: Night) -> None:
+    """The dump is whole: archives read to their end, and no table without files that had rows."""
+    night.dump, sound = _mend(night, _archives if night.settings.file_extension == "gz" else _unpacked)
+    for stranger in night.dump.strangers:
+        LOGGER.warning("%s is no file of the dump and was not opened", stranger)
+    night.request_files = tuple(file for file in sound if file.table == dump.REQUESTS)
+    _demand_tables(night, night.dump)
+    if night.cleared:
+        clearing.delete(night.cleared)
+        night.cleared = None
+
+
+def _archives(night: Night) -> Dump:
+    return dump.only(dump.read(night.data_files), night.options.tables)
+
+
+def _unpacked(night: Night) -> Dump:
+    unpacked = canvas_cli.unpacked_folder(night.settings)
+    found = dump.read(night.data_files, unpacked=unpacked, extension=night.settings.file_extension)
+    return dump.only(found, night.options.tables)
+
+
+def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpFile]]:
+    """The dump and its files to load, every one sound: damaged ones are moved aside and fetched again, once."""
+    found = find(night)
+    sound, damaged = _verify(night, found)
+    if damaged and night.settings.enable_download:
+        _fetch_again(night, damaged)
+        found = find(night)
+        sound, damaged = _verify(night, found)
+    if damaged:
+        raise dump.damaged_error(damaged)
+    return found, sound
+
+
+def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
+    with db.told("reading the ledger"), db.opened(night.settings) as connection, connection.cursor() as cursor:
+        loaded = requests.known_files(cursor)
+    return dump.new_request_files(found, loaded, compare=not night.settings.first_data_update)
+
+
+def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, str]]:
+    full = [file for table in found.full_tables() for file in found.files[table.name]]
+    return dump.verify([*full, *_new_requests(night, found)], threads=night.settings.load_connections)
+
+
+def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
+    aside = night.data_files.parent / f".{night.data_files.name}-damaged"
+    moved = [(file, dump.set_aside(file, aside)) for file in damaged]
+    night.warn(f"{len(moved)} damaged archives were moved to {aside} and are fetched again")
+    try:
+        canvas_cli.sync(night.settings)
+    except UpdaterError:
+        for file, place in moved:  # a dump without them would look whole
+            if not file.path.exists():
+                place.replace(file.path)
+        raise
+
+
+def _demand_tables(night: Night, found: Dump) -> None:
+    with db.told("judging the dump"), db.opened(night.settings) as connection, connection.cursor() as cursor:
+        plausibility.demand(plausibility.absent(cursor, found, night.options.tables), night.options.accept)
+
+
+def load_tables(night: Night) -> None:
+    """All tables but requests become what the dump says, in one transaction."""
+    settings, found = night.settings, night.found_dump
+    if not found.full_tables():
+        return
+    with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
+        added = canvas.widen(cursor, found.full_tables())
+    if added:
+        night.warn(f"columns that this dump has gained were added: {', '.join(added)}")
+    published = tables.load(settings, found, night.run, night.options)
+    night.published = True
+    for table, reason in night.open_ledger.rows("accepted_doubts"):
+        night.warn(f"{table} ({reason}) was accepted as it is")
+    changes = [sum(getattr(p, name) for p in published) for name in ("rows", "new", "changed", "gone")]
+    LOGGER.info("%d tables: %d rows, %d new, %d changed, %d gone", len(published), *changes)
+
+
+def load_requests(night: Night) -> None:
+    """The requests that are new are appended, in one transaction."""
+    if dump.REQUESTS in night.found_dump.tables or not night.options.tables:
+        _load_requests(night)
+
+
+def _load_requests(night: Night) -> None:
+    loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
+    LOGGER.info("requests: %d new from %d files, %d files were known", loaded.new, len(loaded.counts), loaded.skipped)
+
+
+SOURCE = Source(check, clear, download, verify, load_tables, load_requests)
