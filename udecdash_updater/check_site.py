@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import canvas_cli, dump, maintenance, notifier, script, webhook
+from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, webhook
 from udecdash_updater.errors import NoticeError
 from udecdash_updater.findings import Finding, failed, ok, warning
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words
-from udecdash_updater.settings import Settings
+from udecdash_updater.settings import SECRET_NAMES, Settings
 from udecdash_updater.units import duration, size
 
 STALE_SECONDS = 36 * 3600
 _LEAST_FREE = 1_000_000_000
-_SECRET_NAMES = ("DB_PASSWORD", "SMTP_PASS", "SERVER_SUDO_PASSWORD", "REDIS_URL", "WEBHOOK_URL", "HEARTBEAT_URL")
 
 
 def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:
@@ -35,7 +34,7 @@ def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:
 def secrets_are_private(folder: Path) -> Iterator[Finding]:
     """Files that hold secrets are closed to other accounts."""
     holders = [folder / ".env"]
-    if set(script.read(folder).values) & set(_SECRET_NAMES):
+    if set(script.read(folder).values) & set(SECRET_NAMES):
         holders.append(folder / script.MAIN)
     open_ones = [path for path in holders if path.exists() and path.stat().st_mode & stat.S_IRWXO]
     if open_ones:
@@ -46,9 +45,14 @@ def secrets_are_private(folder: Path) -> Iterator[Finding]:
 
 
 def download_works(settings: Settings) -> Iterator[Finding]:
-    """CanvasDataCli and its config.js are there and save where we look."""
+    """What downloads is there: canvasDataCli saves where we look, or the Data Access Platform takes our key."""
     if not settings.enable_download:
         yield ok("download", "ENABLE_DOWNLOAD is off")
+        return
+    if settings.from_dap:
+        away = dap.answers(settings)
+        told = f"{settings.server_dap_command_path} is there, and {settings.dap_api_url} takes the key"
+        yield warning("download", away, "Check DAP_API_URL and the network.") if away else ok("download", told)
         return
     canvas_cli.check(settings)
     if elsewhere := canvas_cli.saves_elsewhere(settings):
@@ -60,6 +64,9 @@ def download_works(settings: Settings) -> Iterator[Finding]:
 def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
     """The dump on disk is one, and not old."""
     folder = settings.path_data_files
+    if folder and settings.from_dap:
+        yield _batches(folder)
+        return
     if folder is None or (settings.enable_download and not (folder / "schema.json").exists()):
         yield ok("dump", "none is there yet; the first night downloads it")
         return
@@ -74,6 +81,14 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("dump", told, dump_age=age)
+
+
+def _batches(folder: Path) -> Finding:
+    found = dap_batches.read(folder)
+    if damaged := [why for batch in found if (why := batch.damage())]:
+        return warning("dump", damaged[0], "Delete its folder: what it held is fetched anew.")
+    stored = size(sum(file.size for batch in found for file in batch.files))
+    return ok("dump", f"{len(found)} batches of {len({batch.name for batch in found})} tables wait, {stored}")
 
 
 def disk_has_room(settings: Settings) -> Iterator[Finding]:

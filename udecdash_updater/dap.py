@@ -72,17 +72,24 @@ class _Sum:
 
 
 def check(settings: Settings) -> None:
-    """See that the client is there and that the service takes our key; that it is away is only noted.
+    """As `answers`; that the service is away is only noted."""
+    if away := answers(settings):
+        LOGGER.warning("%s; the download will try again", away)
 
-    Raises DapError that names the setting, or tells what the service said.
+
+def answers(settings: Settings) -> str:
+    """Whether the service answers and takes our key: '' or why it is away.
+
+    Raises DapError when it does not take the key, or when the client is not there.
     """
     dap_client.command(settings)
     try:
         Service(settings).log_in()
     except ServiceError as error:
-        if not error.passes:
-            raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
-        LOGGER.warning("%s is away: %s; the download will try again", settings.dap_api_url, error)
+        if error.passes:
+            return f"{settings.dap_api_url} is away: {error}"
+        raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
+    return ""
 
 
 def tables(settings: Settings) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from udecdash_updater import canvas_cli, db, dump, maintenance, plausibility
+from udecdash_updater import canvas_cli, dap, dap_batches, db, dump, maintenance, plausibility
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
@@ -42,6 +43,8 @@ def make(settings: Settings, options: RunOptions) -> Plan:
     Raises what the stages check and verify raise: DumpError for a damaged dump or a table that it lacks,
     ImplausibleError, DownloadError, FrontEndError, DatabaseError; SettingsError for a table that is not in the dump.
     """
+    if settings.from_dap:
+        return _of_batches(settings, options)
     if settings.enable_download:
         canvas_cli.check(settings)
     maintenance.check(settings)
@@ -59,14 +62,33 @@ def make(settings: Settings, options: RunOptions) -> Plan:
     return Plan(found.version, tables, found.strangers, usual or None)
 
 
+def _of_batches(settings: Settings, options: RunOptions) -> Plan:
+    """What lies on disk of Canvas Data 2; what the next download brings cannot be known."""
+    if settings.enable_download:
+        dap.check(settings)
+    maintenance.check(settings)
+    sizes: dict[str, list[int]] = {}
+    for batch in dap_batches.read(_folder(settings)):
+        if not options.tables or batch.table in options.tables:
+            sizes.setdefault(batch.name, []).extend(file.size for file in batch.files)
+    with _ledger(settings) as cursor:
+        usual = sum(seconds for _, seconds in db.rows(cursor, "usual_stages")) if cursor else 0.0
+    tables = tuple(PlannedTable(name, len(found), sum(found), 0, None) for name, found in sizes.items())
+    return Plan("of Canvas Data 2", tables, usual=usual or None)
+
+
 def find(settings: Settings) -> Dump:
     """The dump that lies on disk. Raises DumpError where there is none."""
-    folder = settings.path_data_files
-    if folder is None:
-        raise DumpError("The demonstration makes its dump while it runs.", hint="Run it: udecdash-updater demo")
+    folder = _folder(settings)
     if settings.file_extension == "gz":
         return dump.read(folder)
     return dump.read(folder, unpacked=canvas_cli.unpacked_folder(settings), extension=settings.file_extension)
+
+
+def _folder(settings: Settings) -> Path:
+    if settings.path_data_files is None:
+        raise DumpError("The demonstration makes its dump while it runs.", hint="Run it: udecdash-updater demo")
+    return settings.path_data_files
 
 
 @contextlib.contextmanager
