@@ -15,12 +15,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from pydantic import SecretStr
 
 from tests.dap import CLIENT, SECRET, faults, lines, needs_client, serve
-from udecdash_updater import dap, dap_batches
+from udecdash_updater import check_site, dap, dap_batches, plan
 from udecdash_updater.canvas_cli import Backoff
 from udecdash_updater.dap_batches import Batch
 from udecdash_updater.demo.dap_api.api import Rules
 from udecdash_updater.demo.dap_api.server import Running, running
 from udecdash_updater.errors import DapError
+from udecdash_updater.options import RunOptions
 from udecdash_updater.settings import Settings
 
 pytestmark = needs_client
@@ -274,3 +275,17 @@ def test_batches_are_told_as_the_loader_reads_them(site: Site) -> None:
     told = json.loads((batch.folder / "batch.json").read_text())
     assert set(told) == {"namespace", "table", "kind", "schema_version", "since", "until", "files"}
     assert (told["kind"], told["since"], told["until"]) == ("snapshot", None, "2026-01-02T00:00:00Z")
+
+
+def test_check_and_dry_run_tell_of_the_key_and_of_what_waits_on_disk(site: Site) -> None:
+    site.download()
+    (download,) = check_site.download_works(site.settings)
+    assert download.told == f"{CLIENT} is there, and {site.api.url} takes the key"
+    (waiting,) = check_site.dump_is_fresh(site.settings)
+    assert "1 batches of 1 tables wait" in waiting.told
+    planned = plan.make(site.settings, RunOptions()).tables
+    assert [(table.table, table.files) for table in planned] == [(USERS, 2)]
+    (path, *_) = dap_batches.read(site.folder)[0].paths
+    path.write_bytes(b"")
+    (damaged,) = check_site.dump_is_fresh(site.settings)
+    assert f"{path} has 0 bytes" in damaged.told
