@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 _WORDS = (
@@ -67,6 +68,7 @@ NASTY: dict[str, str] = {
     "braces": "{0} {x} $1 $$ ${HOME}",
 }
 NASTY_NAMES = tuple(NASTY)
+_READ = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _WRITTEN = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"})
 
 
@@ -77,6 +79,15 @@ def escape(text: str) -> str:
     'a\\tb\\\\N'
     """
     return text.translate(_WRITTEN)
+
+
+def unescape(field: str) -> str:
+    r"""The text that `escape` wrote.
+
+    >>> unescape("a\\tb\\\\N") == "a" + chr(9) + "b" + chr(92) + "N"
+    True
+    """
+    return re.sub(r"\\(.)", lambda found: _READ.get(found[1], found[1]), field)
 
 
 def pick(rng: Random, things: tuple[str, ...]) -> str:
