@@ -78,8 +78,13 @@ def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
 
 
 def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, str]]:
-    full = [file for table in found.full_tables() for file in found.files[table.name]]
-    return dump.verify([*full, *_new_requests(night, found)], threads=night.settings.load_connections)
+    files = [*_full_files(found), *_new_requests(night, found)]
+    with night.progress.over(files):
+        return dump.verify(files, threads=night.settings.load_connections)
+
+
+def _full_files(found: Dump) -> list[DumpFile]:
+    return [file for table in found.full_tables() for file in found.files[table.name]]
 
 
 def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
@@ -109,7 +114,8 @@ def load_tables(night: Night) -> None:
         added = canvas.widen(cursor, found.full_tables())
     if added:
         night.warn(f"columns that this dump has gained were added: {', '.join(added)}")
-    published = tables.load(settings, found, night.run, night.options)
+    with night.progress.over(_full_files(found)):
+        published = tables.load(settings, found, night.run, night.options)
     night.published = True
     for table, reason in night.open_ledger.rows("accepted_doubts"):
         night.warn(f"{table} ({reason}) was accepted as it is")
@@ -124,7 +130,8 @@ def load_requests(night: Night) -> None:
 
 
 def _load_requests(night: Night) -> None:
-    loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
+    with night.progress.over(night.request_files):
+        loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
     LOGGER.info("requests: %d new from %d files, %d files were known", loaded.new, len(loaded.counts), loaded.skipped)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from udecdash_updater import checks, config, documents, findings, logs, maintenance, terminal
+from udecdash_updater import checks, config, documents, findings, logs, maintenance, status, terminal
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
@@ -65,11 +65,11 @@ def json_option(function: _Function) -> _Function:
     return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")(function)
 
 
-def settings_of(folder: Path) -> Settings:
+def settings_of(folder: Path, *, level: int = logging.INFO) -> Settings:
     """The settings in `folder`, the log set up as they say."""
-    logs.configure()
+    logs.configure(level=level)
     settings = config.read(folder)
-    logs.configure(settings.secrets(), form=settings.log_format)
+    logs.configure(settings.secrets(), form=settings.log_format, level=level)
     return settings
 
 
@@ -149,6 +149,26 @@ def check(*, notify: bool, nagios: bool, folder: Path, as_json: bool) -> None:
     else:
         terminal.show_findings(found)
     sys.exit(code)
+
+
+@main.command(
+    "status",
+    epilog="""\b
+Examples:
+  udecdash-updater status                   once
+  watch -n 2 udecdash-updater status        while a night is at work""",
+)
+@click.option("--nights", default=status.NIGHTS, show_default=True, help="How many of the last nights to show.")
+@folder_option
+@json_option
+def status_command(*, nights: int, folder: Path, as_json: bool) -> None:
+    """Show what runs now and how far it is, the last nights, and the courses that are not done."""
+    settings = settings_of(folder, level=logging.WARNING)
+    found = status.read(settings, nights=nights)
+    if as_json:
+        answer(found)
+    else:
+        terminal.show_status(found, settings.zone)
 
 
 @main.command()

@@ -20,9 +20,9 @@ from supervisor.xmlrpc import SupervisorTransport
 from udecdash_updater import guard
 from udecdash_updater.binaries import Account, find_redis
 from udecdash_updater.cluster import DATABASE, Cluster, open_cluster, owner_account
-from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, UpdaterError, WorkersError
+from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, UpdaterError, WorkersError
 from udecdash_updater.logs import LOGGER
-from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, wait
+from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, rooms_of_run, wait
 from udecdash_updater.settings import Settings
 
 WORKERS = "udecdash-workers"
@@ -73,6 +73,20 @@ def servers(settings: Settings) -> Iterator[Settings]:
                 _await("redis", lambda: _redis_answers(rooms), rooms, supervisord)
             LOGGER.info("Embedded servers run under %s (process %s)", rooms.home, supervisord.pid)
             yield addressed
+
+
+@contextlib.contextmanager
+def visited(settings: Settings) -> Iterator[Settings]:
+    """As `servers`, but where a run is at work with them, the settings lead to those that it has started.
+
+    Raises RunActiveError while that run starts or stops them.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(servers(settings))
+        except RunActiveError:
+            found = _addressed(settings, rooms_of_run(settings.udecdash_home))
+        yield found
 
 
 # ---- what is to run

@@ -7,13 +7,14 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib import resources
 
 from udecdash_updater import db
 from udecdash_updater.errors import DatabaseError, RunActiveError, SettingsError
 from udecdash_updater.logs import SecretMask
+from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
 
@@ -34,6 +35,7 @@ class Ledger:
         self._mask = mask
         self.run = run
         self.started = started
+        self._recorded: frozenset[TableProgress] = frozenset()
 
     def close(self) -> None:
         """Give the lock back: at once, while the end of the session takes the server a moment."""
@@ -67,6 +69,16 @@ class Ledger:
     def end_run(self, exit_code: int, error: str | None, warnings: list[str]) -> None:
         """Record how the run ended."""
         self._write("end_run", exit_code=exit_code, error=error, warnings=warnings)
+
+    def record_progress(self, tables: Sequence[TableProgress]) -> None:
+        """Record how far each table is, in place of what was recorded before."""
+        news = [one for one in tables if one not in self._recorded]
+        self._recorded = frozenset(tables)
+        with db.told("writing the ledger (progress)"), self._connection.cursor() as cursor:
+            if not tables:
+                db.run(cursor, "clear_progress")
+            values = [(one.table, self.run, one.files, one.done, one.total, one.rows) for one in news]
+            db.insert_many(cursor, "record_progress", values)
 
     def rows(self, name: str) -> list[db.Row]:
         """The rows of a named statement about this run."""

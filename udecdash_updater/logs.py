@@ -17,7 +17,7 @@ LOGGER = logging.getLogger("udecdash_updater")
 LAST_LINES = 60  # a failed command tells its own last 30, and what led to it matters as well
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 # What a record may tell beside its message (`extra=`), for programs that read the log as JSON.
-_FIELDS = ("run", "stage", "outcome", "seconds")
+_FIELDS = ("run", "stage", "exit_code", "seconds")
 
 
 class SecretMask(logging.Formatter):

@@ -16,6 +16,7 @@ from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.ledger import Ledger
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
+from udecdash_updater.progress import Progress
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 
@@ -28,6 +29,7 @@ class Night:
     resources: contextlib.ExitStack
     waits: bool
     options: RunOptions = field(default_factory=RunOptions)
+    progress: Progress = field(default_factory=Progress)
     site: Site | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     warnings: list[str] = field(default_factory=list)

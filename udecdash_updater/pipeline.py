@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, logs, notices, plan, report, settings
+from udecdash_updater import db, live, logs, notices, plan, report, settings
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -29,6 +29,7 @@ from udecdash_updater.plan import Plan
 from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Stage
+from udecdash_updater.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,11 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
     with contextlib.ExitStack() as resources:
         # Asked of the settings as given: those of running servers no longer say that they are embedded.
         night = Night(found, resources, waits=options.wait or found.embedded_redis, options=options)
+        begins = resources.enter_context(live.display(night.progress))
         for position, stage in enumerate(STAGES):
             if _skipped(stage, failures):
                 continue
+            begins(stage.name)
             if failure := _run_stage(night, position, stage, interruption):
                 failures.append(failure)
                 if isinstance(failure.error, RunActiveError):
@@ -132,7 +135,7 @@ def _skipped(stage: Stage, failures: list[Failure]) -> bool:
 
 def _run_stage(night: Night, position: int, stage: Stage, interruption: Interruption) -> Failure | None:
     """Run one stage. The one place where every error ends: it is told, and the night decides what still runs."""
-    LOGGER.info("%s ...", stage.name)
+    LOGGER.info("%s ...", stage.name, extra={"stage": stage.name})
     warnings, began = len(night.warnings), datetime.now(timezone.utc)
     _note(night, "begin_stage", position, stage.name)
     try:
@@ -140,7 +143,7 @@ def _run_stage(night: Night, position: int, stage: Stage, interruption: Interrup
             stage.work(night)
     except Exception as error:  # the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
-        LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint())
+        LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint(), extra={"stage": stage.name})
         _note(night, "end_stage", position, "failed", str(known))
         return Failure(stage.name, known, stage.ends)
     if position == 0:  # this stage opened the ledger
@@ -211,4 +214,6 @@ def _result(night: Night, failures: list[Failure]) -> RunResult:
 
 def _close(night: Night, result: RunResult) -> None:
     _note(night, "end_run", result.exit_code, str(result.error) if result.error else None, list(result.warnings))
-    LOGGER.info("the run ended with exit code %d", result.exit_code)
+    took = (datetime.now(timezone.utc) - night.started).total_seconds()
+    facts = {"run": result.run, "exit_code": result.exit_code, "seconds": round(took, 3)}
+    LOGGER.info("the run ended with exit code %d after %s", result.exit_code, duration(took), extra=facts)

@@ -99,4 +99,6 @@ def _stages(summary: Summary) -> Grid:
     whole = sum(seconds for _, _, seconds in summary.stages) or 1.0
     for name, outcome, seconds in summary.stages:
         grid.add_row(name, outcome, f"{seconds:.2f}", f"{seconds / whole:.0%}")
+    grid.add_section()
+    grid.add_row("all", "", f"{whole:.2f}", "100%")
     return grid

@@ -106,6 +106,18 @@ def open_rooms(home: Path) -> Iterator[Rooms]:
         _clear_sockets(home)
 
 
+def rooms_of_run(home: Path) -> Rooms:
+    """The rooms of the run that is at work in `home`. Raises RunActiveError when they are not open."""
+    try:
+        sockets = Path((home / "sockets").read_text(encoding="utf-8"))
+        there = sockets.is_dir()
+    except OSError:
+        there = False
+    if not there:
+        raise RunActiveError(f"It has no servers under {home} at the moment.")
+    return Rooms(home, home, _outside(home), sockets, server_account())
+
+
 def _outside(home: Path) -> Path:
     return OUTSIDE / hashlib.sha256(str(home).encode()).hexdigest()[:12]
 

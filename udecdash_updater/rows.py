@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
+from udecdash_updater import meter
 from udecdash_updater.errors import DumpError
 
 BLOCK = 128 * 1024
@@ -40,9 +41,12 @@ class SuspiciousLineError(Exception):
 
 def open_file(path: Path) -> BinaryIO:
     """The file's plain bytes: decompressed when its name ends in .gz."""
-    if path.suffix == ".gz":
-        return cast("BinaryIO", igzip.open(path, "rb"))  # type: ignore[no-untyped-call] # isal has none
-    return path.open("rb")
+    raw = meter.opened(path)
+    if path.suffix != ".gz":
+        return io.BufferedReader(raw)
+    file = igzip.open(raw, "rb")  # type: ignore[no-untyped-call] # isal has none
+    file.myfileobj = raw  # what GzipFile closes with itself
+    return cast("BinaryIO", file)
 
 
 def trailer(path: Path) -> int | None:

@@ -40,6 +40,7 @@ def check(night: Night) -> None:
     settings = night.settings
     night.ledger = ledger.open_run(settings)
     night.resources.callback(night.ledger.close)
+    night.progress.listeners.append(night.ledger.record_progress)
     if untold := notices.begun(settings):  # not before the run lock is ours: another run has a heartbeat of its own
         night.warn(untold)
     dashboard.prepare(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table as Grid
@@ -12,9 +13,13 @@ from rich.text import Text
 from udecdash_updater.config import Shown
 from udecdash_updater.findings import FAILED, OK, WARNING, Finding
 from udecdash_updater.plan import Plan
+from udecdash_updater.progress import TableProgress
+from udecdash_updater.status import Course, Night, Running, Status
 from udecdash_updater.units import duration, size
 
 _WIDTH = 140
+_SHOWN = 20
+_LONGEST = 60
 _STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 
 
@@ -58,6 +63,67 @@ def show_settings(settings: list[Shown]) -> None:
     for one in settings:
         table.add_row(one.name, one.value, one.source)
     write(table)
+
+
+def show_status(status: Status, zone: ZoneInfo) -> None:
+    """What runs now, the last nights, and the courses that are not done."""
+    parts: list[Grid | str] = []
+    if status.running:
+        parts += _running(status.running, zone)
+    else:
+        parts.append("No run is at work.")
+    if status.nights:
+        parts.append(_nights(status.nights, zone))
+    write(*parts, *_courses(status.courses))
+
+
+def _nights(found: Sequence[Night], zone: ZoneInfo) -> Grid:
+    nights = grid("Last nights", "run", "began", "took", "exit code", "new", "changed", "gone", "what went wrong")
+    nights.columns[-1].justify = "left"
+    for one in found:
+        took = "was killed" if one.seconds is None else duration(one.seconds)
+        code = "" if one.exit_code is None else str(one.exit_code)
+        counts = (f"{count:,}" for count in (one.new, one.changed, one.gone))
+        error = (one.error or "").splitlines()[0][:_LONGEST] if one.error else ""
+        nights.add_row(str(one.run), f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}", took, code, *counts, error)
+    return nights
+
+
+def _running(run: Running, zone: ZoneInfo) -> list[Grid | str]:
+    told = [f"Run {run.run} is at work on {run.host} (process {run.pid}) for {duration(run.seconds)}."]
+    told.append(f"Stage: {run.stage or 'between stages'}, for {duration(run.stage_seconds)}.")
+    if run.stage_left is not None:
+        told.append(f"Its files are read in {duration(run.stage_left)}; {run.rate:,.0f} rows/s so far.")
+    if run.expected_end:
+        told.append(f"Expected end, as nights went lately: {run.expected_end.astimezone(zone):%H:%M:%S}.")
+    busy = [one for one in run.tables if 0 < one.done < one.total]
+    done = [one for one in run.tables if one.done >= one.total]
+    table = grid("Tables of this stage", "table", "files", "read", "of", "share", "rows sent")
+    for one in busy:
+        table.add_row(*_read(one.table, [one]))
+    for name, some in ((f"{len(done)} tables read", done), ("all", run.tables if len(run.tables) > 1 else ())):
+        table.add_section()
+        if some:
+            table.add_row(*_read(name, some))
+    return [*told, table] if run.tables else list(told)
+
+
+def _read(name: str, tables: Sequence[TableProgress]) -> tuple[str, ...]:
+    files, done, total, rows = (sum(getattr(one, key) for one in tables) for key in ("files", "done", "total", "rows"))
+    return name, f"{files:,}", size(done), size(total), f"{done / total:.0%}" if total else "", f"{rows:,}"
+
+
+def _courses(courses: Sequence[Course]) -> list[Grid | str]:
+    if not courses:
+        return ["Every course is done."]
+    table = grid(
+        f"{len(courses)} courses are not done", "course", "name", "requests wait", "unresolved again", numbers=2
+    )
+    for one in sorted(courses, key=lambda one: -one.waiting)[:_SHOWN]:
+        table.add_row(str(one.course), one.name, f"{one.waiting:,}", f"{one.again:,}")
+    if len(courses) > _SHOWN:
+        table.add_row("...", f"and {len(courses) - _SHOWN} more", "", "")
+    return [table]
 
 
 def show_findings(found: Sequence[Finding]) -> None:

@@ -1,0 +1,143 @@
+"""How far a run is: counted while files are read, seen from another terminal and at the foot of the run's own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+
+from tests.commands import call, document, start
+from tests.installation import CRON, ROOT, Installation, rows
+from tests.support import until
+from udecdash_updater import db, dump, ledger, progress, status
+from udecdash_updater import rows as reading
+from udecdash_updater.ledger import Ledger
+from udecdash_updater.progress import Progress
+from udecdash_updater.settings import Settings
+
+
+@pytest.fixture
+def book(postgres: Settings) -> Iterator[Ledger]:
+    """A run at work, in its stage load tables."""
+    found = ledger.open_run(postgres)
+    found.begin_stage(6, "load tables")
+    yield found
+    found.close()
+
+
+def test_another_terminal_sees_how_far_each_table_is(
+    book: Ledger, postgres: Settings, small_nights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    found = dump.read(small_nights / "night1" / "dataFiles")
+    files = [*found.files["enrollment_dim"], *found.files["course_dim"]]
+    counted = Progress()
+    counted.listeners.append(book.record_progress)
+    with counted.over(files), db.opened(postgres) as session, session.cursor() as cursor:
+        cursor.execute("create temporary table target (line text)")
+        with reading.reading(files[0].path) as plain:
+            lines = plain.read().split(b"\n")
+            db.copy_in(cursor, db.identifier("target"), ["line"], reading.LineReader(iter([b"a\n", b"b\n"])))
+        seen = status.read(postgres).running
+        assert seen is not None
+        assert (seen.run, seen.pid, seen.stage) == (book.run, os.getpid(), "load tables")
+        by_name = {one.table: one for one in seen.tables}
+        assert by_name["enrollment_dim"].done == files[0].size
+        assert by_name["enrollment_dim"].rows == 2
+        assert by_name["enrollment_dim"].total == sum(file.size for file in found.files["enrollment_dim"])
+        assert by_name["course_dim"].done == 0
+        assert seen.stage_left is not None
+        assert len(lines) > 1
+    seen = status.read(postgres).running
+    assert seen is not None
+    assert seen.tables == ()
+
+
+def test_a_file_that_is_read_again_counts_once(small_nights: Path) -> None:
+    file = dump.read(small_nights / "night1" / "dataFiles").files["course_dim"][0]
+    counted = Progress()
+    with counted.over([file]):
+        for _ in range(2):
+            reading.demand_sound(file.path)
+        [one] = counted.tables()
+    assert (one.done, one.total) == (file.size, file.size)
+
+
+def test_a_listener_that_fails_is_left_out_and_the_reading_goes_on(
+    book: Ledger, small_nights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    file = dump.read(small_nights / "night1" / "dataFiles").files["course_dim"][0]
+    counted = Progress()
+    counted.listeners.append(book.record_progress)
+    book.close()
+    with counted.over([file]):
+        reading.demand_sound(file.path)
+        [one] = counted.tables()
+    assert one.done == one.total
+    assert counted.listeners == []
+
+
+def test_status_tells_the_stage_of_a_run_at_work_and_the_nights_before(
+    yesterday: Installation, database: Connection
+) -> None:
+    site = yesterday
+    site.fill_in()
+    assert document(call(site, "status", "--json"))["running"] is None
+    site.serve(2)
+    site.faults({"fault": "hang"})
+    with site.start() as process:
+        assert until(lambda: "INFO canvasDataCli sync, attempt 1" in site.log)
+        told = document(call(site, "status", "--json"))
+        assert (told["running"]["run"], told["running"]["pid"]) == (2, process.pid)
+        assert told["running"]["stage"] == "download"
+        assert [night["run"] for night in told["nights"]] == [1]
+        shown = start(site, "status").stdout
+        assert f"Run 2 is at work on {told['running']['host']} (process {process.pid})" in shown
+        assert "Stage: download" in shown
+    with database.cursor() as cursor:
+        cursor.execute("update udecdash.courses set mark = 0")
+    assert until(lambda: document(call(site, "status", "--json"))["running"] is None)  # PostgreSQL notices the kill
+    killed = call(site, "status").stdout
+    assert "No run is at work." in killed
+    assert re.search(r"│ 2 +│ .*was killed", killed)
+    assert re.search(r"^\d+ courses are not done", killed, re.MULTILINE)
+
+
+def test_before_the_first_night_there_is_nothing_to_see(installation: Installation, database: Connection) -> None:
+    installation.fill_in()
+    assert document(call(installation, "status", "--json")) == {"running": None, "nights": [], "courses": []}
+    assert rows(database, "select nspname from pg_namespace where nspname like 'udecdash%'") == []
+
+
+def test_on_a_terminal_a_run_shows_a_bar_its_log_above_it_and_the_summary_at_the_end(yesterday: Installation) -> None:
+    yesterday.fill_in(ENABLE_DOWNLOAD="False")
+    ours, theirs = pty.openpty()
+    environment = {**CRON, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "150"}
+    process = subprocess.Popen(
+        [sys.executable, str(yesterday.main)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+    os.close(ours)
+    assert process.wait() == 0, shown
+    assert "INFO load tables ..." in shown
+    assert "━━━━" in shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "Run 2: tables" in plain
+    assert re.search(r"│ load tables +│ +done │", plain)
+    assert plain.index("the run ended with exit code 0") < plain.index("Run 2: tables")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # Linux' way to say that nobody is at the other end any more
+        return b""

@@ -1,0 +1,137 @@
+"""What a run is doing now, as another terminal sees it; the last nights; the courses that are not done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from udecdash_updater import db, jobs, ledger
+from udecdash_updater.embedded import visited
+from udecdash_updater.errors import DatabaseError
+from udecdash_updater.progress import TableProgress
+from udecdash_updater.settings import Settings
+
+NIGHTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The run that is at work.
+
+    `rate`: rows a second that this stage has sent to PostgreSQL. `stage_left`: seconds until its files are read, at the
+    pace so far. `expected_end`: if the rest takes what it took lately.
+    """
+
+    run: int
+    host: str
+    pid: int
+    started: datetime
+    seconds: float
+    stage: str | None
+    stage_seconds: float
+    tables: tuple[TableProgress, ...] = ()
+    rate: float = 0.0
+    stage_left: float | None = None
+    expected_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A run that has ended; `seconds` is None of one that was killed and not noticed yet."""
+
+    run: int
+    started: datetime
+    seconds: float | None
+    exit_code: int | None
+    error: str | None
+    new: int
+    changed: int
+    gone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course that is not done: requests that wait to be judged, and unresolved ones to judge again."""
+
+    course: int
+    name: str
+    waiting: int
+    again: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The run at work, if one is; the last nights, the newest first; the courses that are not done."""
+
+    running: Running | None
+    nights: tuple[Night, ...]
+    courses: tuple[Course, ...]
+
+
+def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
+    """Look at the ledger, while a run is at work or not. Embedded servers that do not run are started for it.
+
+    Before the first night there is nothing to see. Raises DatabaseError when PostgreSQL is away, or the ledger is one
+    of another version.
+    """
+    with (
+        visited(settings) as found,
+        db.told("reading the ledger"),
+        db.opened(found) as session,
+        session.cursor() as cursor,
+    ):
+        db.run(cursor, "only_reading")
+        if not db.one(cursor, "ledger_exists")[0]:
+            return Status(None, (), ())
+        _demand_ledger(cursor)
+        running = _running(cursor) if ledger.active(cursor) else None
+        values = {"running": running.run if running else None, "limit": nights}
+        ended = tuple(Night(*row) for row in db.rows(cursor, "last_nights", values))
+        return Status(running, ended, _courses(cursor))
+
+
+def _demand_ledger(cursor: db.Cursor) -> None:
+    if ledger.lacking(cursor):
+        told = "The ledger is that of an older version of this program."
+        raise DatabaseError(told, hint="The next night brings it up to date: udecdash-updater run")
+
+
+def _running(cursor: db.Cursor) -> Running | None:
+    found = db.rows(cursor, "running")
+    if not found:  # it has the lock and is not recorded yet
+        return None
+    run, host, pid, started, seconds, stage, stage_seconds = found[0]
+    tables = tuple(TableProgress(*row) for row in db.rows(cursor, "table_progress", {"run": run}))
+    busy = stage_seconds or 0.0
+    rate = sum(one.rows for one in tables) / busy if busy else 0.0
+    left = expected(db.rows(cursor, "usual_stages"), stage, busy)
+    end = started + timedelta(seconds=seconds + left) if left is not None else None
+    return Running(run, host, pid, started, seconds, stage, busy, tables, rate, _left(tables, busy), end)
+
+
+def _left(tables: Sequence[TableProgress], seconds: float) -> float | None:
+    done, total = sum(one.done for one in tables), sum(one.total for one in tables)
+    return seconds * (total - done) / done if done else None
+
+
+def expected(usual: Sequence[tuple[str, float]], stage: str | None, seconds: float) -> float | None:
+    """Seconds until the run ends, if this stage, at work for so long, and the later ones take what they usually take.
+
+    >>> usual = [("check", 1.0), ("download", 60.0), ("load tables", 100.0), ("report", 1.0)]
+    >>> expected(usual, "download", 20.0), expected(usual, "load tables", 300.0), expected([], "check", 1.0)
+    (141.0, 1.0, None)
+    """
+    names = [name for name, _ in usual]
+    if stage not in names:
+        return None
+    place = names.index(stage)
+    return max(usual[place][1] - seconds, 0.0) + sum(took for _, took in usual[place + 1 :])
+
+
+def _courses(cursor: db.Cursor) -> tuple[Course, ...]:
+    if not db.one(cursor, "table_exists", {"table": "course_dim"})[0]:
+        return ()
+    due = jobs.due(cursor)
+    names: dict[int, str] = dict(db.rows(cursor, "course_names", {"courses": [one.course for one in due]}))
+    return tuple(Course(one.course, names.get(one.course) or "", one.fresh, one.again) for one in due)
