@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -93,6 +94,7 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
         _begin(cursor)
+        db.run(cursor, "drop_requests_time")
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
         tops, counts = [], []
@@ -117,6 +119,7 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
     by_number = dict(chain.from_iterable(counted for counted, _ in staged))
     with db.transaction(connection) as cursor:
         _begin(cursor)
+        dashboard.index_requests(cursor)  # what is known is looked up in them
         counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
         _end(cursor, run, counts, rejects)
         _drop_staging(cursor)
@@ -262,8 +265,10 @@ def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
     repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests"))
     first, last = db.one(cursor, "staged_request_span")
     known: dict[int, int] = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}))
+    elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise"))
     inserted = db.run(cursor, "insert_requests")
-    new = [_less(count, repeated.get(n, 0) + known.get(n, 0)) for n, count in enumerate(counts)]
+    left_out = Counter(repeated) + Counter(known) + Counter(elsewhere)
+    new = [_less(count, left_out[n]) for n, count in enumerate(counts)]
     if inserted != sum(count.loaded for count in new):
         raise DumpError(f"requests: {inserted} rows were written where {sum(c.loaded for c in new)} were due.")
     return new

@@ -19,11 +19,19 @@ with gone as (delete from udecdash_staging.requests s using requests r
     where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file, s.line)
 select file, count(distinct line) from gone group by file
 
+-- delete_requests_known_otherwise: ids that are in requests under another time, each looked up in the index of ids
+with gone as (delete from udecdash_staging.requests s
+    where exists (select from requests r where r.id = s.id offset 0) returning s.file) -- offset 0: never by a scan
+select file, count(*) from gone group by file
+
 -- mend_sequence: local_id grows, even where somebody set the sequence back or filled the column by hand
 select setval(found.name, found.top)
 from (select pg_get_serial_sequence('requests', 'local_id') as name, (select max(local_id) from requests) as top) found
 where found.name is not null and found.top is not null
   and found.top > coalesce(pg_sequence_last_value(found.name::regclass), 0)
+
+-- drop_requests_time: what an emptied table has left of it would refuse repeated requests, and slow the others down
+drop index if exists requests_timestamp_id_index
 
 -- forget_requested_courses: an empty table begins anew, whatever it held before
 delete from udecdash.course_requests

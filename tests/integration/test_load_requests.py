@@ -1,0 +1,143 @@
+"""Nights of the web log against a plain model: however files regrow, regroup or repeat, each request is there once.
+
+UDECDASH_EXAMPLES=10000 makes it a long soak of other examples each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+
+from tests.dumps import request_dump, request_line
+from tests.installation import rows
+from tests.nights import load
+from udecdash_updater.settings import Settings
+
+EXAMPLES = int(os.environ.get("UDECDASH_EXAMPLES", "10"))
+EMPTY = "truncate requests restart identity; truncate udecdash.files, udecdash.course_requests, udecdash.courses"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its number is its id, and its second."""
+
+    number: int
+    minute: int
+
+    @property
+    def key(self) -> str:
+        return f"id-{self.number}"
+
+    @property
+    def line(self) -> bytes:
+        return request_line(id=self.key, timestamp=f"2021-04-01 10:{self.minute:02d}:00")
+
+
+# Few ids, so that they meet again: in the same file, in others, in later nights, and now and then at another time.
+REQUESTS = st.builds(Asked, st.integers(1, 12), st.integers(0, 9))
+FILE = st.lists(REQUESTS, max_size=6)
+# A night is the whole list of files that lie there then, by name: few names, so that files regrow and vanish.
+NIGHT = st.dictionaries(
+    st.sampled_from([f"requests-0000{n}-{n}{n}.gz" for n in range(4)]), FILE, min_size=1, max_size=4
+)
+NIGHTS = st.lists(NIGHT, min_size=1, max_size=4)
+
+
+def model(nights: list[dict[str, list[Asked]]]) -> list[list[str]]:
+    """For each night the new ids in load order: files by their earliest time, then name; lines as they come."""
+    known: set[str] = set()
+    loaded: set[tuple[str, tuple[Asked, ...]]] = set()
+    told = []
+    for night in nights:
+        new: list[str] = []
+        files = [(name, asked) for name, asked in night.items() if (name, tuple(asked)) not in loaded]
+        for name, asked in sorted(files, key=lambda item: (min((one.minute for one in item[1]), default=-1), item[0])):
+            loaded.add((name, tuple(asked)))
+            for one in asked:
+                if one.key not in known:
+                    known.add(one.key)
+                    new.append(one.key)
+        told.append(new)
+    return told
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[Path]:
+    return (tmp_path / str(number) for number in itertools.count())
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=EXAMPLES == 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(nights=NIGHTS)
+def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
+    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]]
+) -> None:
+    with contextlib.suppress(Exception), database.cursor() as cursor:
+        cursor.execute(EMPTY)
+    expected: list[str] = []
+    for night, new in zip(nights, model(nights), strict=True):
+        files = {name: b"".join(one.line for one in asked) for name, asked in night.items()}
+        done = load(postgres, request_dump(next(folders), files)).requests
+        expected += new
+        assert done.new == len(new)
+        assert [key for (key,) in rows(database, "select id from requests order by local_id")] == expected
+        for count in done.counts:
+            assert count.lines == len(night[count.file.name]) == count.loaded + count.repeated
+    newest = rows(database, "select course_id, newest from udecdash.course_requests")
+    assert newest == (rows(database, "select 7, max(local_id) from requests") if expected else [])
+
+
+def test_an_id_that_comes_again_at_another_time_is_the_same_request(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    first = request_line(id="a", timestamp="2021-04-01 10:00:00") + request_line(
+        id="b", timestamp="2021-04-01 11:00:00"
+    )
+    load(postgres, request_dump(tmp_path / "1", {"requests-1.gz": first}))
+    moved = request_line(id="a", timestamp="2021-06-01 10:00:00") + request_line(
+        id="c", timestamp="2021-06-02 10:00:00"
+    )
+    done = load(postgres, request_dump(tmp_path / "2", {"requests-2.gz": moved})).requests
+    assert [(count.loaded, count.repeated) for count in done.counts] == [(1, 1)]
+    found = rows(database, "select id, timestamp::date::text from requests order by local_id")
+    assert found == [("a", "2021-04-01"), ("b", "2021-04-01"), ("c", "2021-06-02")]
+
+
+def test_months_of_history_come_again_in_other_files_beside_one_new_day(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    days = [f"2021-{month:02d}-{day:02d}" for month in range(1, 7) for day in range(1, 29)]
+    lines = [request_line(id=f"{day}/{n}", timestamp=f"{day} 10:{n:02d}:00") for day in days for n in range(5)]
+    daily = {f"requests-{n:05d}-aa.gz": b"".join(lines[5 * n : 5 * n + 5]) for n in range(len(days))}
+    load(postgres, request_dump(tmp_path / "1", daily))
+    new = [request_line(id=f"new/{n}", timestamp=f"2021-07-01 10:{n:02d}:00") for n in range(5)]
+    regrouped = {f"requests-{n:05d}-bb.gz": b"".join(lines[n::7]) for n in range(7)}
+    done = load(postgres, request_dump(tmp_path / "2", {**regrouped, "requests-00007-bb.gz": b"".join(new)})).requests
+    assert (done.new, sum(count.repeated for count in done.counts)) == (5, len(lines))
+    assert rows(database, "select count(*), count(distinct id) from requests") == [(len(lines) + 5,) * 2]
+    assert [key for (key,) in rows(database, "select id from requests order by local_id desc limit 5")] == [
+        f"new/{n}" for n in (4, 3, 2, 1, 0)
+    ]
+
+
+def test_a_file_that_grew_to_the_same_size_is_read_again(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    for night, key in enumerate("ab"):
+        folder = request_dump(tmp_path / str(night), {"requests-1.gz": request_line(id=key)})
+        assert load(postgres, folder).requests.new == 1
+    sizes = rows(database, "select count(distinct size), count(distinct checksum) from udecdash.files")
+    assert sizes == [(1, 2)]
