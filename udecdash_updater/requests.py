@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import chain, islice
-from operator import itemgetter
+from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 from udecdash_updater import dashboard, db, rows
@@ -17,29 +16,8 @@ from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
+from udecdash_updater.sieve import KEPT, kept_blocks, kept_lines
 from udecdash_updater.staging import STAGING
-from udecdash_updater.weblog import is_trash
-
-# The dashboard's columns of requests, by the contract; the file has 28.
-KEPT = (
-    "id",
-    "timestamp",
-    "user_id",
-    "course_id",
-    "quiz_id",
-    "discussion_id",
-    "conversation_id",
-    "assignment_id",
-    "url",
-    "user_agent",
-)
-_FILTERED_BY = ("real_user_id", "developer_key_id")
-_LOOKED_AT = ("id", "timestamp", "user_id", "course_id", "url")
-_NULL = b"\\N"
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_STAMPS = {b"0000-00-00 00:00:00" + (b"." + b"0" * digits if digits else b"") for digits in range(10)}
-_MILLISECONDS = 23  # rule R5: what follows would be rounded by the column
-_LINES_A_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,6 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
 
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
-_Way = Callable[[db.Cursor, db.Composable, Sequence[str], Iterator[tuple[int, bytes]], rows.Reject], int]
 
 
 def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) -> RequestsLoaded:
@@ -93,17 +70,17 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     """The first load: COPY straight into the table; local_id then tells which file a row came from."""
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
-        _begin(cursor)
+        _begin(cursor, settings)
         db.run(cursor, "drop_requests_time")
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
-            counts.append(_copy_file(cursor, db.identifier(REQUESTS), file, gate, numbered=False))
+            counts.append(_copy_file(cursor, db.identifier(REQUESTS), file, gate))
             tops.append(db.one(cursor, "requests_top")[0])
         for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
             place = tops.index(top)
-            counts[place] = _less(counts[place], times)
+            counts[place] = counts[place].without(repeated=times)
         _end(cursor, run, counts, gate.rejects)
     return counts, gate.rejects
 
@@ -118,7 +95,7 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
         raise too_many(rejects, settings.max_rejected_rows)
     by_number = dict(chain.from_iterable(counted for counted, _ in staged))
     with db.transaction(connection) as cursor:
-        _begin(cursor)
+        _begin(cursor, settings)
         dashboard.index_requests(cursor)  # what is known is looked up in them
         counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
         _end(cursor, run, counts, rejects)
@@ -126,8 +103,8 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
     return counts, rejects
 
 
-def _begin(cursor: db.Cursor) -> None:
-    db.run(cursor, "more_memory")
+def _begin(cursor: db.Cursor, settings: Settings) -> None:
+    db.run(cursor, "more_memory", {"helpers": str(settings.load_connections - 1)})
     db.run(cursor, "lock_requests")
     db.run(cursor, "mend_sequence")
 
@@ -167,25 +144,26 @@ def _stage_stream(settings: Settings, stream: int, files: list[_Numbered]) -> tu
         counted = []
         for number, file in files:
             cursor.execute(db.statement("number_file", table=table, column=db.identifier("file")), {"number": number})
-            counted.append((number, _copy_file(cursor, table, file, gate, numbered=True)))
+            counted.append((number, _copy_file(cursor, table, file, gate)))
         cursor.execute(db.statement("analyze", table=table))
     return counted, gate.rejects
 
 
-def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects, *, numbered: bool) -> FileCount:
+def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
     before = len(gate.rejects)
     try:
         with db.savepoint(cursor, "file"):
-            return _copy_by(_copy_blocks, cursor, table, file, gate, numbered=numbered)
+            return _copy_by(_copy_blocks, cursor, table, file, gate)
     except db.BAD_ROW:
         LOGGER.warning("requests/%s goes line by line: it holds rows that COPY refuses", file.name)
         del gate.rejects[before:]
-        return _copy_by(copy_batches, cursor, table, file, gate, numbered=numbered)
+        return _copy_by(_copy_lines, cursor, table, file, gate)
 
 
-def _copy_by(
-    way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects, *, numbered: bool
-) -> FileCount:
+_Way = Callable[[db.Cursor, db.Composable, DumpFile, BinaryIO, rows.Tally, rows.Reject], int]
+
+
+def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
     tally, before = rows.Tally(), len(gate.rejects)
 
     def reject(number: int, reason: str) -> None:
@@ -193,72 +171,20 @@ def _copy_by(
 
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
-        kept = filtered(body, file, tally, reject, numbered=numbered)
-        loaded = way(cursor, table, ("line", *KEPT) if numbered else KEPT, kept, reject)
+        loaded = way(cursor, table, file, body, tally, reject)
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
 
 
 def _copy_blocks(
-    cursor: db.Cursor,
-    table: db.Composable,
-    columns: Sequence[str],
-    lines: Iterator[tuple[int, bytes]],
-    _reject: rows.Reject,
+    cursor: db.Cursor, table: db.Composable, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject
 ) -> int:
-    blocks = iter(lambda: b"".join([line for _, line in islice(lines, _LINES_A_BLOCK)]), b"")
-    return db.copy_in(cursor, table, columns, rows.LineReader(blocks))
+    return db.copy_in(cursor, table, KEPT, rows.LineReader(kept_blocks(body, file, tally, reject)))
 
 
-def filtered(
-    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, *, numbered: bool
-) -> Iterator[tuple[int, bytes]]:
-    """Rule R1: the rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
-
-    When `numbered`, each line begins with its number. `tally` counts lines and what is filtered; `reject` is told
-    the rows that cannot be loaded.
-    """
-    place = {name: n for n, name in enumerate(file.columns)}
-    if lacking := [name for name in (*KEPT, *_FILTERED_BY) if name not in place]:
-        raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
-    width, key, time, user, course, url = len(place), *(place[name] for name in _LOOKED_AT)
-    real_user, developer_key = (place[name] for name in _FILTERED_BY)
-    kept = itemgetter(*(place[name] for name in KEPT))
-    for number, whole in enumerate(rows.lines(plain), start=1):
-        tally.lines = number
-        fields = (whole or b"").split(b"\t")
-        if whole is None:
-            reject(number, rows.TOO_LONG)
-        elif len(fields) != width:
-            reject(number, f"{len(fields)} columns instead of {width}")
-        elif (
-            fields[user] == _NULL
-            or fields[course] == _NULL
-            or fields[real_user] != _NULL
-            or fields[developer_key] != _NULL
-            or is_trash(fields[url])
-        ):
-            if all(value == _NULL or value.isdigit() for value in (fields[real_user], fields[developer_key])):
-                tally.filtered += 1
-            else:  # nothing shows that a program or a proxy asked
-                reject(number, "real_user_id or developer_key_id: is not a number")
-        else:
-            stamp = fields[time]
-            fields[time] = stamp[:_MILLISECONDS]
-            line = b"\t".join(kept(fields))
-            if reason := _fault(fields[key], stamp) or rows.unreadable(line):
-                reject(number, reason)
-            else:
-                line = rows.mended(line)
-                yield number, b"%d\t%b\n" % (number, line) if numbered else line + b"\n"
-
-
-def _fault(key: bytes, stamp: bytes) -> str:
-    """Rule R5: a request has a timestamp, UTC and of the log's own form, which alone may be cut."""
-    if key == _NULL:
-        return "id: is NULL"
-    if stamp.translate(_DIGITS_TO_ZERO) in _STAMPS:
-        return ""
-    return "timestamp: is NULL" if stamp == _NULL else "timestamp: is not of the form YYYY-MM-DD HH:MM:SS.fff"
+def _copy_lines(
+    cursor: db.Cursor, table: db.Composable, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject
+) -> int:
+    return copy_batches(cursor, table, KEPT, kept_lines(body, file, tally, reject), reject)
 
 
 def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
@@ -268,11 +194,7 @@ def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
     elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise"))
     inserted = db.run(cursor, "insert_requests")
     left_out = Counter(repeated) + Counter(known) + Counter(elsewhere)
-    new = [_less(count, left_out[n]) for n, count in enumerate(counts)]
+    new = [count.without(repeated=left_out[n]) for n, count in enumerate(counts)]
     if inserted != sum(count.loaded for count in new):
         raise DumpError(f"requests: {inserted} rows were written where {sum(c.loaded for c in new)} were due.")
     return new
-
-
-def _less(count: FileCount, repeated: int) -> FileCount:
-    return replace(count, loaded=count.loaded - repeated, repeated=count.repeated + repeated)

@@ -1,0 +1,171 @@
+"""The web log's lines: those that are kept (rule R1) as lines for COPY, block by block and so fast."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import BinaryIO
+
+from udecdash_updater import rows
+from udecdash_updater.dump import DumpFile
+from udecdash_updater.errors import DumpError
+from udecdash_updater.weblog import is_trash
+
+# The dashboard's columns of requests, by the contract; the file has 28.
+KEPT = (
+    "id",
+    "timestamp",
+    "user_id",
+    "course_id",
+    "quiz_id",
+    "discussion_id",
+    "conversation_id",
+    "assignment_id",
+    "url",
+    "user_agent",
+)
+_FILTERED_BY = ("real_user_id", "developer_key_id")
+_LOOKED_AT = ("id", "timestamp", "user_id", "course_id", "url", *_FILTERED_BY)
+_NULL = b"\\N"
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_STAMPS = {b"0000-00-00 00:00:00" + (b"." + b"0" * digits if digits else b"") for digits in range(10)}
+_MILLISECONDS = 23  # rule R5: what follows would be rounded by the column
+_ODD = re.compile(rb"\\(?:[\t\n.]|\Z)")
+_BLOCK = 1 << 16
+_LONGEST_RUN = 63  # of backslashes; a longer one gets the closer look
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the columns stand that are looked at, and what takes the kept ones from a line's fields."""
+
+    width: int
+    places: tuple[int, ...]
+    kept: Callable[[Sequence[bytes]], tuple[bytes, ...]]
+
+
+def kept_lines(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[tuple[int, bytes]]:
+    """The rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
+
+    `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded.
+    Raises DumpError when the file lacks a column.
+    """
+    for numbers, lines in _sifted(plain, file, tally, reject):
+        for number, line in zip(numbers, lines, strict=True):
+            yield number, line + b"\n"
+
+
+def kept_blocks(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[bytes]:
+    """The same without numbers, many lines together."""
+    for _, lines in _sifted(plain, file, tally, reject):
+        if lines:
+            yield b"\n".join([*lines, b""])
+
+
+_Sifted = tuple[list[int], list[bytes]]
+
+
+def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[_Sifted]:
+    layout = _layout(file)
+    for piece in _pieces(plain):
+        if piece is None:
+            tally.lines += 1
+            reject(tally.lines, rows.TOO_LONG)
+            continue
+        lines = piece.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        first = tally.lines + 1
+        tally.lines += len(lines)
+        yield _sift(lines, first, layout, tally, reject, plain=_is_plain(piece))
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes | None]:
+    """The file in pieces that end with a line; None for a line that is longer than rows.LONGEST."""
+    parts: list[bytes] = []
+    size = 0  # of the line that has no end yet; its parts are forgotten when it is too long
+    while block := file.read(_BLOCK):
+        end, first = block.rfind(b"\n") + 1, block.find(b"\n")
+        if size + (first if end else len(block)) > rows.LONGEST:
+            parts.clear()
+            if end:
+                yield None
+                yield block[first + 1 : end]
+        elif end:
+            yield b"".join([*parts, block[:end]])
+        if end:
+            parts.clear()
+        if size <= rows.LONGEST or end:
+            parts.append(block[end:])
+        size = len(block) - end + (0 if end else size)
+    if size > rows.LONGEST:
+        yield None
+    elif size:
+        yield b"".join(parts)
+
+
+def _is_plain(block: bytes) -> bool:
+    """Whether no line of the block needs a look at its bytes: what `rows.unreadable` and `rows.mended` look for."""
+    if b"\x00" in block or b"\r" in block or any(_opens(block, found.start()) for found in _ODD.finditer(block)):
+        return False
+    return block.isascii() or rows.is_utf8(block)
+
+
+def _opens(block: bytes, place: int) -> bool:
+    """Whether the backslash at `place` escapes what follows, and is not escaped itself."""
+    before = block[max(0, place - _LONGEST_RUN) : place + 1]
+    run = len(before) - len(before.rstrip(b"\\"))
+    return run % 2 == 1 or run > _LONGEST_RUN
+
+
+def _layout(file: DumpFile) -> _Layout:
+    place = {name: n for n, name in enumerate(file.columns)}
+    if lacking := [name for name in (*KEPT, *_FILTERED_BY) if name not in place]:
+        raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
+    places = tuple(place[name] for name in _LOOKED_AT)
+    return _Layout(len(place), places, itemgetter(*(place[name] for name in KEPT)))
+
+
+def _sift(
+    lines: Sequence[bytes], first: int, layout: _Layout, tally: rows.Tally, reject: rows.Reject, *, plain: bool
+) -> _Sifted:
+    """Rule R1, line by line: the numbers and the lines of what is kept."""
+    numbers: list[int] = []
+    kept: list[bytes] = []
+    width, columns = layout.width, layout.kept
+    key, time, user, course, url, real_user, developer_key = layout.places
+    for number, line in enumerate(lines, start=first):
+        fields = (line if plain else line.removesuffix(b"\r")).split(b"\t")
+        if len(fields) != width:
+            reject(number, f"{len(fields)} columns instead of {width}")
+        elif (
+            fields[user] == _NULL
+            or fields[course] == _NULL
+            or fields[real_user] != _NULL
+            or fields[developer_key] != _NULL
+            or is_trash(fields[url])
+        ):
+            if all(value == _NULL or value.isdigit() for value in (fields[real_user], fields[developer_key])):
+                tally.filtered += 1
+            else:  # nothing shows that a program or a proxy asked
+                reject(number, "real_user_id or developer_key_id: is not a number")
+        elif fields[time].translate(_DIGITS_TO_ZERO) not in _STAMPS or fields[key] == _NULL:
+            reject(number, _fault(fields[key], fields[time]))
+        else:
+            fields[time] = fields[time][:_MILLISECONDS]
+            row = b"\t".join(columns(fields))
+            if not plain and (reason := rows.unreadable(row)):
+                reject(number, reason)
+            else:
+                numbers.append(number)
+                kept.append(row if plain else rows.mended(row))
+    return numbers, kept
+
+
+def _fault(key: bytes, stamp: bytes) -> str:
+    """Why a request cannot be loaded. Rule R5: it has a timestamp, UTC and of the log's own form, which may be cut."""
+    if key == _NULL:
+        return "id: is NULL"
+    return "timestamp: is NULL" if stamp == _NULL else "timestamp: is not of the form YYYY-MM-DD HH:MM:SS.fff"
