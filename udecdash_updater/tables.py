@@ -66,7 +66,8 @@ def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
         waiting.put(table)
     with ThreadPoolExecutor(settings.load_connections) as pool:
         streams = [pool.submit(_stream, settings, dump, waiting) for _ in range(settings.load_connections)]
-    return [one for stream in streams for one in stream.result()]
+    staged = [one for stream in streams for one in stream.result()]
+    return sorted(staged, key=lambda one: one.table.name)  # whichever stream was faster
 
 
 def _stream(settings: Settings, dump: Dump, waiting: SimpleQueue[Table]) -> list[Staged]:
@@ -118,9 +119,8 @@ def publish(cursor: db.Cursor, staged: Sequence[Staged], schema: str) -> list[Pu
 
     `schema` is DB_SCHEMA. Raises DatabaseError when something else writes into a table.
     """
-    by_name = sorted(staged, key=lambda one: one.table.name)
-    _move_in(cursor, [one for one in by_name if one.way is Way.BUILT], schema)
-    return [_publish_table(cursor, one) for one in by_name]
+    _move_in(cursor, [one for one in staged if one.way is Way.BUILT], schema)
+    return [_publish_table(cursor, one) for one in staged]
 
 
 def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
