@@ -30,12 +30,14 @@ def document(result: Result) -> Any:  # noqa: ANN401 - JSON
     return json.loads(result.stdout)
 
 
-def start(site: Installation, *words: str) -> subprocess.CompletedProcess[str]:
+def start(
+    site: Installation, *words: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command as a process in the site's folder, as from another terminal."""
     return subprocess.run(
         [sys.executable, "-m", "udecdash_updater", *words],
         cwd=site.folder,
-        env={**CRON, "PYTHONPATH": str(ROOT)},
+        env={**CRON, "PYTHONPATH": str(ROOT), **(environment or {})},
         check=False,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from udecdash_updater import db, dump, jobs, ledger
+from udecdash_updater import db, dump, jobs, ledger, maintenance
 from udecdash_updater.check_site import STALE_SECONDS, existing
 from udecdash_updater.errors import DatabaseError, DumpError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
@@ -139,6 +139,15 @@ def _ended(ended: datetime | None, error: str | None) -> str:
 
 def _again() -> str:
     return "Correct the cause, then: udecdash-updater run"
+
+
+def page_is_back(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
+    """The loading page is up only while a run is at work."""
+    if maintenance.is_on(settings) and not ledger.active(cursor):
+        told = "the loading page is up and no run is at work"
+        yield warning("loading page", told, "If nobody put it up by hand: udecdash-updater maintenance off")
+    else:
+        yield ok("loading page", "up only while a run is at work")
 
 
 def jobs_are_done(cursor: db.Cursor) -> Iterator[Finding]:

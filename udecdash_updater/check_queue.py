@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
 from rq import Queue
 from rq.worker_registration import get_keys
 
-from udecdash_updater import dispatch, workers
+from udecdash_updater import config, dispatch, workers
 from udecdash_updater.check_database import clock_agrees
+from udecdash_updater.embedded import WORKER_SETTINGS
 from udecdash_updater.errors import WorkersError
 from udecdash_updater.findings import Finding, failed, ok, warning
 from udecdash_updater.queues import queue_names
+from udecdash_updater.script import MAIN
 from udecdash_updater.settings import Settings
 
+Facts = Mapping[str, object]
+"""What Redis' INFO tells."""
+Judge = Callable[[Facts], Finding]
 _OLDEST = (6, 2)
 _LOCAL = ("localhost", "127.0.0.1", "::1", None)
 
@@ -26,17 +33,25 @@ _LOCAL = ("localhost", "127.0.0.1", "::1", None)
 def redis_fits(settings: Settings) -> Iterator[Finding]:
     """Version, what it keeps, what it throws away, its clock, its jobs, and who listens."""
     with dispatch.redis_of(settings) as connection:
-        facts: dict[str, object] = connection.info()
-        yield _version(facts)
-        yield _persistence(facts)
-        yield _eviction(facts)
+        facts = {**connection.info(), **_configured(connection)}
+        yield version(facts)
+        yield persistence(facts)
+        yield eviction(facts)
         seconds, microseconds = connection.time()
         yield clock_agrees("Redis", seconds + microseconds / 1e6)
         yield _failed_jobs(settings, connection)
         yield _listeners(settings, connection)
 
 
-def _version(facts: dict[str, object]) -> Finding:
+def _configured(connection: redis.Redis) -> Facts:
+    """When Redis saves, which INFO does not tell; managed servers refuse to tell it at all."""
+    with contextlib.suppress(redis.ResponseError):
+        return {str(name): value for name, value in connection.config_get("save").items()}
+    return {}
+
+
+def version(facts: Facts) -> Finding:
+    """Whether the server knows what reliable queues need."""
     # Valkey tells the version of Redis that it is like, and its own.
     version = str(facts.get("valkey_version") or facts["redis_version"])
     name = "Valkey" if "valkey_version" in facts else "Redis"
@@ -47,14 +62,16 @@ def _version(facts: dict[str, object]) -> Finding:
     return ok("redis", f"{name} {version}")
 
 
-def _persistence(facts: dict[str, object]) -> Finding:
-    if facts.get("aof_enabled") or facts.get("rdb_saves") or facts.get("rdb_last_bgsave_time_sec") not in (-1, None):
+def persistence(facts: Facts) -> Finding:
+    """Whether jobs outlive a restart."""
+    if facts.get("aof_enabled") or facts.get("save"):
         return ok("redis persistence", "jobs outlive a restart")
     hint = "redis-cli config set appendonly yes; else, after a restart: udecdash-updater requeue"
     return warning("redis persistence", "nothing is kept: a restart of Redis loses the jobs that wait", hint)
 
 
-def _eviction(facts: dict[str, object]) -> Finding:
+def eviction(facts: Facts) -> Finding:
+    """Whether Redis throws jobs away when its memory is full."""
     policy = str(facts.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction" and facts.get("maxmemory"):
         hint = "redis-cli config set maxmemory-policy noeviction"
@@ -113,6 +130,16 @@ def workers_run(settings: Settings) -> Iterator[Finding]:
         yield failed("workers", WorkersError(f"{len(states) - len(idle)} of {len(states)} run: {told}.", hint=hint))
     else:
         yield ok("workers", f"all {len(states)} run under supervisord")
+
+
+def workers_know(folder: Path) -> Iterator[Finding]:
+    """What workers need stands where they look: not in main.py, which they do not read."""
+    hidden = [one.name for one in config.shown(folder) if one.source == MAIN and one.name.lower() in WORKER_SETTINGS]
+    if hidden:
+        told = f"{', '.join(hidden)} stand in main.py alone, which workers do not read"
+        yield warning("workers' settings", told, f"Move them into {folder / '.env'}, then restart the workers.")
+    else:
+        yield ok("workers' settings", "stand where workers look")
 
 
 def sudo_is_there(settings: Settings) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ def run(folder: Path, *, notify: bool = False) -> list[Finding]:
     return [
         *_site(settings, folder),
         *_database(settings),
-        *_queue(settings),
+        *_queue(settings, folder),
         *_tried("mail", lambda: check_site.mail_goes_out(settings, notify=notify)),
     ]
 
@@ -58,6 +58,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield from _tried("postgresql", lambda: check_database.server_fits(settings, cursor))
             yield from _tried("rights", lambda: check_database.rights_suffice(settings, cursor))
             yield from _tried("ledger", lambda: check_database.ledger_fits(settings, cursor))
+            yield from _tried("loading page", lambda: check_database.page_is_back(settings, cursor))
             yield from _records(cursor)
     except UpdaterError as error:
         yield failed("postgresql", error)
@@ -84,10 +85,11 @@ def _reading(settings: Settings) -> Iterator[db.Cursor]:
         yield cursor
 
 
-def _queue(settings: Settings) -> Iterator[Finding]:
+def _queue(settings: Settings, folder: Path) -> Iterator[Finding]:
     if settings.embedded_redis:
         yield ok("redis", "embedded: it and its workers run only while a run does")
         return
     yield from _tried("redis", lambda: check_queue.redis_fits(settings))
     yield from _tried("workers", lambda: check_queue.workers_run(settings))
+    yield from _tried("workers' settings", lambda: check_queue.workers_know(folder))
     yield from _tried("sudo", lambda: check_queue.sudo_is_there(settings))

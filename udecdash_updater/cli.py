@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from udecdash_updater import checks, config, documents, findings, logs, maintenance, status, terminal
+from udecdash_updater import checks, config, documents, dump, findings, logs, maintenance, status, terminal
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
@@ -65,6 +66,16 @@ def json_option(function: _Function) -> _Function:
     return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")(function)
 
 
+def table_names(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """The tables of the dump on disk that begin so: for shell completion, which must never fail."""
+    with contextlib.suppress(UpdaterError):
+        settings = config.read(context.params.get("folder") or Path())
+        if settings.path_data_files:
+            names = dump.read_schema(settings.path_data_files / "schema.json")[1]
+            return [name for name in names if name.startswith(begun)]
+    return []
+
+
 def settings_of(folder: Path, *, level: int = logging.INFO) -> Settings:
     """The settings in `folder`, the log set up as they say."""
     logs.configure(level=level)
@@ -102,7 +113,14 @@ Examples:
 Exit codes: 0 done, 2 settings, 3 download, 4 data refused, 5 database, 6 queue or workers, 7 front end,
 10 done with warnings, 75 another run is active, 1 anything else."""
 )
-@click.option("--table", "tables", multiple=True, metavar="TABLE", help="Load only this table; may be repeated.")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="TABLE",
+    shell_complete=table_names,
+    help="Load only this table; may be repeated.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would be loaded from what lies on disk; touch nothing.")
 @click.option("--wait", is_flag=True, help="Wait until the workers are done, INTERACTIONS_TIMEOUT seconds at most.")
 @click.option("--accept", multiple=True, metavar="TABLE", help="Load this table however implausible it looks; or all.")

@@ -31,7 +31,7 @@ _READY_SECONDS = 300  # crash recovery of a large database takes its time
 _STOP_SECONDS = 120
 _WORKER_STOP_SECONDS = 20
 _MOST_WORKERS = 8
-_WORKER_SETTINGS = (
+WORKER_SETTINGS = (
     "db_host",
     "db_port",
     "db_name",
@@ -145,7 +145,7 @@ def _addressed(settings: Settings, rooms: Rooms) -> Settings:
 def worker_environment(settings: Settings) -> dict[str, str]:
     """The environment of workers: ours, less the secrets they do not need, plus every setting that they read."""
     found = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_SERVERS}
-    for name in _WORKER_SETTINGS:
+    for name in WORKER_SETTINGS:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = value.get_secret_value()

@@ -86,8 +86,8 @@ class Ledger:
             return db.rows(cursor, name, {"run": self.run})
 
 
-def open_run(settings: Settings) -> Ledger:
-    """Take the run lock, bring the ledger's schema up to date and begin a run.
+def open_run(settings: Settings, tables: Sequence[str] = ()) -> Ledger:
+    """Take the run lock, bring the ledger's schema up to date and begin a run, of these tables alone if any are named.
 
     Raises RunActiveError naming the holder, DatabaseError when PostgreSQL is away or refuses.
     """
@@ -99,7 +99,7 @@ def open_run(settings: Settings) -> Ledger:
             _end_leftovers(cursor)
             migrate(connection)
             _claim(cursor, settings.db_schema)
-            values = {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
+            values = {"host": socket.gethostname(), "pid": os.getpid(), "version": VERSION, "tables": list(tables)}
             run, started = db.one(cursor, "begin_run", values)
             db.run(cursor, "end_abandoned_runs", {"run": run})
         failing.pop_all()

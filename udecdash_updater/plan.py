@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from udecdash_updater import canvas_cli, dap, dap_batches, db, dump, maintenance, plausibility
+from udecdash_updater import canvas_cli, dap, dap_batches, db, dump, ledger, maintenance, plausibility
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
@@ -100,7 +100,11 @@ def _ledger(settings: Settings) -> Iterator[db.Cursor | None]:
         return
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         db.run(cursor, "only_reading")
-        yield cursor if db.one(cursor, "ledger_exists")[0] else None
+        there = db.one(cursor, "ledger_exists")[0]
+        if there and ledger.lacking(cursor):
+            LOGGER.warning("the ledger is of an older version and is not asked; the next night brings it up to date")
+            there = False
+        yield cursor if there else None
 
 
 def _demand_sound(files: list[DumpFile], settings: Settings) -> None:

@@ -38,7 +38,7 @@ def check(night: Night) -> None:
         night.site = night.resources.enter_context(site.opened(night.settings.udecdash_home))
         night.settings = night.settings.model_copy(update=night.site.values)
     settings = night.settings
-    night.ledger = ledger.open_run(settings)
+    night.ledger = ledger.open_run(settings, night.options.tables)
     night.resources.callback(night.ledger.close)
     night.progress.listeners.append(night.ledger.record_progress)
     if untold := notices.begun(settings):  # not before the run lock is ours: another run has a heartbeat of its own

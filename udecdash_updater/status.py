@@ -38,7 +38,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A run that has ended; `seconds` is None of one that was killed and not noticed yet."""
+    """A run that has ended; `seconds` is None where its kill was not noticed yet. `only`: the tables it was to load."""
 
     run: int
     started: datetime
@@ -48,6 +48,7 @@ class Night:
     new: int
     changed: int
     gone: int
+    only: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,14 +78,16 @@ def show_status(status: Status, zone: ZoneInfo) -> None:
 
 
 def _nights(found: Sequence[Night], zone: ZoneInfo) -> Grid:
-    nights = grid("Last nights", "run", "began", "took", "exit code", "new", "changed", "gone", "what went wrong")
+    nights = grid("Last nights", "run", "began", "took", "exit code", "new", "changed", "gone", "remarks")
     nights.columns[-1].justify = "left"
     for one in found:
         took = "was killed" if one.seconds is None else duration(one.seconds)
         code = "" if one.exit_code is None else str(one.exit_code)
         counts = (f"{count:,}" for count in (one.new, one.changed, one.gone))
         error = (one.error or "").splitlines()[0][:_LONGEST] if one.error else ""
-        nights.add_row(str(one.run), f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}", took, code, *counts, error)
+        began = f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}"
+        remarks = "; ".join(filter(None, [f"only {', '.join(one.only)}" if one.only else "", error]))
+        nights.add_row(str(one.run), began, took, code, *counts, remarks)
     return nights
 
 

@@ -98,6 +98,12 @@ def test_what_can_be_wrong_on_this_machine_is_told_with_what_to_type(site: Insta
     assert "PATH_DATA_FILES is" in found["download"]["told"]
     assert found["dump"]["outcome"] == "warning"
     assert found["dump"]["numbers"]["dump_age"] > 49 * 3600
+    call(site, "maintenance", "on")
+    with site.main.open("a", encoding="utf-8") as file:
+        file.write("\nos.environ['TIME_ZONE'] = 'America/Punta_Arenas'\n")
+    found = checked(site)
+    assert found["loading page"]["hint"].endswith("udecdash-updater maintenance off")
+    assert found["workers' settings"]["told"].startswith("TIME_ZONE stand in main.py alone")
     shutil.rmtree(site.canvas)
     assert checked(site)["download"]["code"] == 3
 

@@ -85,6 +85,7 @@ def test_only_the_tables_named_are_loaded_and_interactions_come_out_as_if_all_ha
     assert {name for name in before if before[name] != after[name]} <= {"wiki_page_dim", "quiz_dim"}
     process(services, 2)
 
+    assert document(call(second, "status", "--json"))["nights"][0]["only"] == ["wiki_page_dim", "quiz_dim"]
     call(second, "run", "--table", "requests")
     assert loaded(database, 3) == []
     assert rows(database, "select count(*) > 0 from udecdash.files where run_id = 3") == [(True,)]
@@ -146,6 +147,16 @@ def test_settings_are_shown_with_their_source_and_without_secrets(
     table = call(installation, "config", "show")
     assert "canary" not in table.output
     assert "SMTP_USER" in table.output
+
+
+def test_the_shell_completes_tables_of_the_dump_and_stays_silent_without_one(second: Installation) -> None:
+    words = f"udecdash-updater run --folder {second.folder} --table wiki_"
+    asked = {"_UDECDASH_UPDATER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
+    completed = start(second, environment=asked)
+    assert {"plain,wiki_page_dim", "plain,wiki_page_fact"} <= set(completed.stdout.split())
+    shutil.rmtree(second.data_files)
+    nothing = start(second, environment=asked)
+    assert (nothing.stdout.strip(), nothing.stderr) == ("", "")
 
 
 def test_main_py_is_read_and_never_run(installation: Installation) -> None:

@@ -52,7 +52,8 @@ limit 1
 select pg_advisory_xact_lock(hashtext('udecdash-updater'), hashtext('migrate'))
 
 -- begin_run: a new run
-insert into udecdash.runs (host, pid, version) values (%(host)s, %(pid)s, %(version)s) returning id, started_at
+insert into udecdash.runs (host, pid, version, tables) values (%(host)s, %(pid)s, %(version)s, %(tables)s)
+returning id, started_at
 
 -- end_abandoned_runs: runs of processes that were killed; holding the lock proves that none of them lives
 update udecdash.runs set ended_at = clock_timestamp(), exit_code = 1, error = 'killed'

@@ -9,9 +9,10 @@ where r.ended_at is null and r.id = (select max(id) from udecdash.runs)
 -- table_progress: how far the run is with the tables of its stage
 select table_name, files, done, total, rows from udecdash.progress where run_id = %(run)s order by table_name
 
--- last_nights: the newest runs that have ended: number, begin, seconds, exit code, error; rows that came and went
+-- last_nights: the newest runs that have ended: number, begin, seconds, exit code, error; rows that came and went; tables
 select r.id, r.started_at, extract(epoch from r.ended_at - r.started_at)::float, r.exit_code, r.error,
-    coalesce(l.new, 0)::bigint + coalesce(f.new, 0)::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint
+    coalesce(l.new, 0)::bigint + coalesce(f.new, 0)::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint,
+    r.tables
 from udecdash.runs r
 left join lateral (
     select sum(new) as new, sum(changed) as changed, sum(gone) as gone
