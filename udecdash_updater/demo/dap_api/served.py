@@ -7,6 +7,7 @@ value.*; <table>.schema.json beside it is {"schema": ..., "version": ...}. `curr
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ class Served:
         return Result((*wanted, _TIME, _ACTION), self._changed(columns, wanted, rows, before, stamp(moment(now))))
 
     def _changed(
-        self, columns: tuple[str, ...], wanted: tuple[str, ...], rows: Iterator[Row], before: dict[Row, Row], now: str
+        self, columns: tuple[str, ...], wanted: tuple[str, ...], rows: Iterator[Row], before: dict[Row, bytes], now: str
     ) -> Iterator[Row]:
         keys = [name for name in wanted if name.startswith("key.")]
         for row in rows:
@@ -91,7 +92,7 @@ class Served:
         for gone in before:
             yield [*(gone[keys.index(n)] if n in keys else NULL for n in wanted), now, "D"]
 
-    def _contents(self, night: int, namespace: str, table: str) -> dict[Row, Row]:
+    def _contents(self, night: int, namespace: str, table: str) -> dict[Row, bytes]:
         if not self._path(night, namespace, table).exists():
             return {}
         columns, rows = self._read(night, namespace, table)
@@ -134,6 +135,7 @@ def _key(values: dict[str, str]) -> Row:
     return tuple(text for name, text in values.items() if name.startswith("key."))
 
 
-def _content(values: dict[str, str]) -> Row:
-    """What a change of a row is told by: a column that is new and empty is none."""
-    return tuple(f"{name}={text}" for name, text in sorted(values.items()) if name != _TIME and text != NULL)
+def _content(values: dict[str, str]) -> bytes:
+    """A digest by which a change of a row is told: a column that is new and empty is none."""
+    told = (f"{name}={text}" for name, text in sorted(values.items()) if name != _TIME and text != NULL)
+    return hashlib.blake2b("\t".join(told).encode(), digest_size=16).digest()
