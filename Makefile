@@ -13,6 +13,12 @@ INSTALLED = pyproject.toml requirements.txt setup.py
 .PHONY: demo test lint clean dap-client dap-client-if-possible
 .DEFAULT_GOAL := demo
 
+# SOURCE=dap: the same night, from Canvas Data 2.
+ifeq ($(SOURCE),dap)
+demo: dap-client
+demo: export SERVER_DAP_COMMAND_PATH ?= $(abspath $(DAP_VENV))/bin/dap
+endif
+
 demo: $(VENV)/demo.ready
 	UDECDASH_HOME="$${UDECDASH_HOME:-$(CURDIR)/.udecdash}" DB_HOST=embedded REDIS_URL=embedded $(BIN)/python main_example.py
 

@@ -35,7 +35,8 @@ def check(night: Night) -> None:
     demonstrates = night.settings.embedded_database and night.settings.path_data_files is None
     night.settings = night.resources.enter_context(embedded.servers(night.settings))
     if demonstrates:  # after the servers, which see to it that no other run is at work in this home
-        night.site = night.resources.enter_context(site.opened(night.settings.udecdash_home))
+        served = site.opened(night.settings.udecdash_home, dap=night.settings.from_dap)
+        night.site = night.resources.enter_context(served)
         night.settings = night.settings.model_copy(update=night.site.values)
     settings = night.settings
     night.ledger = ledger.open_run(settings, night.options.tables)

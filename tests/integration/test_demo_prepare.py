@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from udecdash_updater import canvas_cli
-from udecdash_updater.demo.prepare import Prepared, prepare
+from udecdash_updater.demo.prepare import Prepared, prepare, prepare_dap
 from udecdash_updater.settings import Settings
 
 
@@ -44,3 +44,15 @@ def test_a_night_that_was_not_finished_is_made_again_and_old_nights_go(tmp_path:
     (tmp_path / "served" / ".night2-killed").mkdir()
     assert [small(tmp_path).night for _ in range(2)] == [2, 3]
     assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["night2", "night3"]
+
+
+def test_the_next_night_may_come_from_canvas_data_2_whatever_the_one_before_came_from(tmp_path: Path) -> None:
+    assert small(tmp_path).night == 1
+    nights = [prepare_dap(tmp_path, students=6, courses=2, requests=60, days=3) for _ in range(2)]
+    assert [prepared.night for prepared in nights] == [2, 3]
+    served = nights[0].served
+    assert (served / "current").read_text() == "3"
+    assert sorted(path.name for path in served.iterdir()) == ["current", "night2", "night3"]
+    assert (served / "night3" / "canvas_logs" / "web_logs.tsv.gz").exists()
+    assert "cumulative" in json.loads(nights[1].truth.read_text(encoding="utf-8"))
+    assert small(tmp_path).night == 4

@@ -1,4 +1,4 @@
-"""The demonstration's surroundings: a served dump, a front end, and a mailbox; all below UDECDASH_HOME."""
+"""The demonstration's surroundings: data that is served, a front end, and a mailbox; all below UDECDASH_HOME."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater.demo import mail_sink
-from udecdash_updater.demo.prepare import prepare
+from pydantic import SecretStr
+
+from udecdash_updater.demo import dap_api, mail_sink
+from udecdash_updater.demo.prepare import prepare, prepare_dap
 
 ADMINISTRATOR = "administrator@example.cl"
 _INDEX = """\
@@ -20,7 +22,7 @@ _INDEX = """\
 <html lang="es"><head><meta charset="utf-8"><title>UDECDash</title></head>
 <body><h1>UDECDash</h1><p>The dashboard of the demonstration. El tablero de la demostración.</p></body></html>
 """
-_SINK_SECONDS = 30
+_START_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +36,75 @@ class Site:
 
 
 @contextlib.contextmanager
-def opened(home: Path) -> Iterator[Site]:
+def opened(home: Path, *, dap: bool = False) -> Iterator[Site]:
     """Serve the next night of a made-up university and take mail, until the block ends.
 
+    `dap`: as Canvas Data 2, by a stand-in for its API; else as a dump, by a stand-in for canvasDataCli.
     `values` of the Site are settings by their attribute names: paths, command, front end, mail server.
     """
-    prepared = prepare(home / "demo")
     front_end, mails = home / "demo" / "frontend", home / "demo" / "mails"
     front_end.mkdir(parents=True, exist_ok=True)
     if not any((front_end / name).exists() for name in ("index.html", "index-original.html")):
         (front_end / "index.html").write_text(_INDEX, encoding="utf-8")
-    with _mailbox(mails) as port:
-        values = {
-            "path_data_files": prepared.data_files,
-            "path_canvas_config": prepared.canvas_config,
-            "server_canvas_data_cli_command_path": str(prepared.command),
-            "clear_directories_before_download": True,
+    source = _dap(home / "demo") if dap else _canvas_data_cli(home / "demo")
+    sink = _program(mail_sink.__name__, mails, mails / "port")
+    with source as (night, data), sink as port:
+        values = data | {
             "frontend_dir": front_end,
             "smtp_host": "127.0.0.1",
             "smtp_port": port,
             "notification_emails": (ADMINISTRATOR,),
             "notify_on": "always",
         }
-        yield Site(prepared.night, values, front_end, mails)
+        yield Site(night, values, front_end, mails)
 
 
 @contextlib.contextmanager
-def _mailbox(folder: Path) -> Iterator[int]:
+def _canvas_data_cli(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    prepared = prepare(folder)
+    yield (
+        prepared.night,
+        {
+            "path_data_files": prepared.data_files,
+            "path_canvas_config": prepared.canvas_config,
+            "server_canvas_data_cli_command_path": str(prepared.command),
+            "clear_directories_before_download": True,
+        },
+    )
+
+
+@contextlib.contextmanager
+def _dap(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    prepared = prepare_dap(folder)
+    # No limits: a demonstration that keeps them takes four minutes.
+    with _program(dap_api.__name__, prepared.served, folder / "dap" / "port", "--minute", "0") as port:
+        yield (
+            prepared.night,
+            {
+                "path_data_files": prepared.data_files,
+                "dap_api_url": f"http://127.0.0.1:{port}",
+                "dap_client_id": "demonstration",
+                "dap_client_secret": SecretStr("demonstration"),
+                "dap_jobs_per_minute": 1000,
+            },
+        )
+
+
+@contextlib.contextmanager
+def _program(module: str, folder: Path, port_file: Path, *arguments: str) -> Iterator[int]:
+    """Run a server of ours on `folder` until the block ends; yields the port that it writes into `port_file`."""
     folder.mkdir(parents=True, exist_ok=True)
-    port_file = folder / "port"
     port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", mail_sink.__name__, "--folder", str(folder), "--port-file", str(port_file)]
-    sink = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", module, "--folder", str(folder), "--port-file", str(port_file), *arguments]
+    program = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        limit = time.monotonic() + _SINK_SECONDS
-        while not port_file.exists() and sink.poll() is None and time.monotonic() < limit:
+        limit = time.monotonic() + _START_SECONDS
+        while not port_file.exists() and program.poll() is None and time.monotonic() < limit:
             time.sleep(0.02)
         yield int(port_file.read_text(encoding="ascii"))
     finally:
-        sink.terminate()
-        sink.wait()
+        program.terminate()
+        program.wait()
 
 
 def farewell(site: Site, home: Path) -> str:
@@ -89,7 +120,7 @@ This was night {site.night} of a made-up university. What to look at next / Qué
   - the next night, which loads only what is new:  make demo
   - the front end, its page back in place:         {site.front_end / "index.html"}
   - every mail that was sent:                      {site.mails}
-  - the dump as canvasDataCli left it:             {site.values["path_data_files"]}
+  - the data as it was downloaded:                 {site.values["path_data_files"]}
   - the servers' logs and data:                    {home}
   - your own site: copy main_example.py to main.py and fill it in (README.md, "In production")
 """
