@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import logging
 import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import TextIO
 
 import stamina.instrumentation
 
@@ -53,16 +53,15 @@ class JsonLines(SecretMask):
         return json.dumps(told)
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StandardError(logging.Handler):
     """Writes to whatever sys.stderr is at the moment: a progress display puts itself in its place."""
 
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record."""
-        self.stream = sys.stderr
-        super().emit(record)
+        """Write the record; a log that cannot be written ends nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            if sys.stderr:
+                sys.stderr.write(self.format(record) + "\n")
+                sys.stderr.flush()
 
 
 class Tail(logging.Handler):
