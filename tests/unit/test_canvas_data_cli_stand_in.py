@@ -171,6 +171,7 @@ def test_unpack_before_any_sync_fails(canvas: Canvas) -> None:
         (gzip.compress(b""), b""),
         (zlib.compress(b"1\ta"), b"1\ta\n"),
     ],
+    ids=["blank lines", "CRs", "no UTF-8", "NUL and line ends", "two members", "no line", "zlib"],
 )
 def test_unpack_alters_bytes_as_the_original_does(canvas: Canvas, packed: bytes, text: bytes) -> None:
     canvas.run("sync", "-c", "config.js")
@@ -188,6 +189,7 @@ def test_unpack_alters_bytes_as_the_original_does(canvas: Canvas, packed: bytes,
         (gzip.compress(b"1\ta\n") + b"xyz", "incorrect header check"),
         (b"<html>", "incorrect header check"),
     ],
+    ids=["empty", "cut", "wrong sum", "more behind it", "a page"],
 )
 def test_unpack_reads_every_file_and_dies_of_a_damaged_one(canvas: Canvas, content: bytes, told: str) -> None:
     canvas.run("sync", "-c", "config.js")
