@@ -15,6 +15,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from pydantic import SecretStr
 
 from tests.dap import CLIENT, SECRET, faults, lines, needs_client, serve
+from tests.support import processes
 from udecdash_updater import check_site, dap, dap_batches, plan
 from udecdash_updater.canvas_cli import Backoff
 from udecdash_updater.dap_batches import Batch
@@ -206,10 +207,13 @@ def test_a_table_that_does_not_exist_is_told_without_trying_again(site: Site) ->
     assert (site.asked("none"), site.asked("users")) == (2, 1)
 
 
-def test_a_client_that_takes_too_long_is_ended(site: Site) -> None:
-    faults(site.served, {"fault": "hang", "on": "query", "times": 1})
-    assert "dap was still running after 2 s and was ended" in site.refused(download_timeout=2)
-    assert site.left() == []
+def test_a_client_that_takes_too_long_is_ended(site: Site, tmp_path: Path) -> None:
+    slow = tmp_path / "dap"
+    slow.write_text("#!/bin/sh\nexec sleep 1234567\n")
+    slow.chmod(0o755)
+    told = site.refused(server_dap_command_path=str(slow), download_timeout=1)
+    assert "dap was still running after 1 s and was ended" in told
+    assert (site.left(), processes("sleep 1234567")) == ([], {})
 
 
 def test_a_job_that_takes_its_time_is_awaited(site: Site) -> None:
