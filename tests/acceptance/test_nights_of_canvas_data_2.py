@@ -1,0 +1,70 @@
+"""main.py as cron runs it with SOURCE=dap: Instructure's client, the stand-in of the API, real servers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dap import CLIENT, SECRET, faults, needs_client
+from tests.installation import Installation
+from tests.support import processes, until
+from udecdash_updater.demo.canvas_data_2 import tell
+from udecdash_updater.demo.dap_api.api import Rules
+from udecdash_updater.demo.dap_api.server import running
+
+pytestmark = needs_client
+
+
+@pytest.fixture
+def served(installation: Installation, small_nights: Path) -> Iterator[Path]:
+    """The small nights as Canvas Data 2 tells them, served; the site takes them from there."""
+    folder = installation.folder / "dap"
+    for night in (1, 2):
+        tell(small_nights / f"night{night}" / "dataFiles", folder, night)
+    (folder / "current").write_text("1")
+    with running(folder, Rules(client_id="us#me", client_secret=SECRET, minute=0)) as api:
+        installation.values |= {
+            "SOURCE": "dap",
+            "SERVER_DAP_COMMAND_PATH": str(CLIENT),
+            "DAP_API_URL": api.url,
+            "DAP_CLIENT_ID": "us#me",
+            "DAP_CLIENT_SECRET": SECRET,
+            "DAP_JOBS_PER_MINUTE": "1000",
+        }
+        for name in ("PATH_CANVAS_CONFIG", "SERVER_CANVAS_DATA_CLI_COMMAND_PATH"):
+            del installation.values[name]
+        yield folder
+
+
+def test_a_table_that_cannot_be_downloaded_ends_the_night_by_its_name_and_the_error_of_the_service(
+    installation: Installation, served: Path
+) -> None:
+    faults(served, {"fault": "forbidden", "on": "query", "type": "AccountUnderMaintenance"})
+    ended = installation.run(expected=3)
+    mail = installation.told()
+    for text in (ended.log, mail):
+        assert "canvas.assignments: AccountUnderMaintenance (uuid " in text
+        assert SECRET not in text
+    assert "Canvas Data 2 could not be downloaded as a whole." in mail
+    assert installation.page
+
+
+def test_what_a_killed_download_left_running_and_lying_about_is_gone_with_the_next_run(
+    installation: Installation, served: Path
+) -> None:
+    faults(served, {"fault": "hang", "on": "query"})
+    client = f"--output-directory {installation.data_files}"
+    installation.fill_in()
+    with installation.start() as run:
+        assert until(lambda: bool(processes(client)) or run.poll() is not None), installation.log
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    [left] = processes(client)
+    [unfinished] = installation.data_files.glob("canvas/*/*")
+    faults(served, {"fault": "forbidden", "on": "query"})
+    installation.run(expected=3)
+    assert left not in processes(client)
+    assert not unfinished.exists()
