@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from udecdash_updater.errors import UpdaterError
-from udecdash_updater.report import Summary
-
-_LINES = ("files", "lines", "loaded", "filtered", "repeated", "rejected")
-_ROWS = ("rows", "new", "changed", "gone")
 
 
 def text(value: object) -> str:
-    """One JSON document of dataclasses, mappings and sequences; times are ISO 8601, errors and summaries have names."""
+    """One JSON document of dataclasses, mappings and sequences; times are ISO 8601, errors tell what to do."""
     return json.dumps(plain(value), ensure_ascii=False, indent=2)
 
 
@@ -54,20 +50,3 @@ def _time(value: datetime) -> Any:  # noqa: ANN401 - as above
 @plain.register
 def _path(value: Path) -> Any:  # noqa: ANN401 - as above
     return str(value)
-
-
-@plain.register
-def _summary(summary: Summary) -> Any:  # noqa: ANN401 - as above
-    tables = {
-        name: dict(zip(_LINES, summary.files.get(name, (0,) * 6), strict=True))
-        | (dict(zip(_ROWS, summary.tables[name], strict=True)) if name in summary.tables else {})
-        for name in sorted({*summary.files, *summary.tables})
-    }
-    stages = [{"name": name, "outcome": outcome, "seconds": seconds} for name, outcome, seconds in summary.stages]
-    interactions = {"courses": summary.courses, "judged": summary.judged, "new": summary.interactions}
-    return {
-        "run": summary.run,
-        "stages": stages,
-        "tables": tables,
-        "interactions": interactions | {"rows": dict(summary.by_kind)},
-    }

@@ -17,8 +17,8 @@ from udecdash_updater.ledger import Ledger
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.progress import Progress
-from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
+from udecdash_updater.summary import Summary
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, live, logs, notices, plan, report, settings
+from udecdash_updater import db, live, logs, notices, plan, settings, terminal
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -26,9 +26,9 @@ from udecdash_updater.night import Night
 from udecdash_updater.notice import Notice
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plan import Plan
-from udecdash_updater.report import Summary
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Stage
+from udecdash_updater.summary import Summary
 from udecdash_updater.units import duration
 
 
@@ -124,7 +124,7 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
 
 def _show(night: Night, result: RunResult, found: Settings) -> None:
     if result.summary and (night.site or sys.stdout.isatty()):
-        report.show(result.summary, sys.stdout)
+        terminal.show_summary(result.summary)
     if night.site:
         sys.stdout.write(farewell(night.site, found.udecdash_home))
 

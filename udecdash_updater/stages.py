@@ -23,9 +23,9 @@ from udecdash_updater.demo import site
 from udecdash_updater.errors import DumpError, UpdaterError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
-from udecdash_updater.report import summarize
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
+from udecdash_updater.summary import summarize
 
 _COUNTED = (*INTERACTION_TABLES, "course_interactions", "unprocessable_interactions", "requests")
 

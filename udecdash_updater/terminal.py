@@ -11,12 +11,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from udecdash_updater.config import Shown
+from udecdash_updater.dump import REQUESTS
 from udecdash_updater.findings import FAILED, OK, WARNING, Finding
 from udecdash_updater.plan import Plan
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.status import Course, Night, Running, Status
+from udecdash_updater.summary import Summary, TableCounts
 from udecdash_updater.units import duration, size
 
+_COUNTS = ("files", "lines", "loaded", "filtered", "repeated", "rejected", "new", "changed", "gone")
 _WIDTH = 140
 _SHOWN = 20
 _LONGEST = 60
@@ -41,6 +44,47 @@ def write(*parts: Grid | str) -> None:
 
 def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
+
+
+def show_summary(summary: Summary) -> None:
+    """A night in tables: what became of each table, the interactions, and how long each stage took."""
+    judged = f"{summary.judged:,} requests judged in {summary.courses:,} courses"
+    write(_counted(summary), _interactions(summary), judged, _stages(summary))
+
+
+def _counted(summary: Summary) -> Grid:
+    table = grid(f"Run {summary.run}: tables", "table", *_COUNTS)
+    busiest = sorted(summary.tables, key=lambda one: -(one.new + one.changed + one.gone))[:_SHOWN]
+    shown = [one for one in summary.tables if one in busiest or one.table == REQUESTS]
+    others = [one for one in summary.tables if one not in shown]
+    for one in shown:
+        table.add_row(one.table, *_sums([one]))
+    for title, some in ((f"{len(others)} other tables", others), ("all", summary.tables)):
+        table.add_section()
+        table.add_row(title, *_sums(some))
+    return table
+
+
+def _sums(tables: Sequence[TableCounts]) -> list[str]:
+    return [f"{sum(getattr(one, name) for one in tables):,}" for name in _COUNTS]
+
+
+def _interactions(summary: Summary) -> Grid:
+    table = grid(f"Interactions: {summary.interactions:,} new", "table", "rows now")
+    for name, count in summary.by_kind.items():
+        table.add_row(name, f"{count:,}")
+    return table
+
+
+def _stages(summary: Summary) -> Grid:
+    table = grid("Stages", "stage", "outcome", "seconds", "share")
+    whole = sum(stage.seconds for stage in summary.stages)
+    for stage in summary.stages:
+        share = f"{stage.seconds / whole:.0%}" if whole else ""
+        table.add_row(stage.name, stage.outcome, f"{stage.seconds:.2f}", share)
+    table.add_section()
+    table.add_row("all", "", f"{whole:.2f}", "")
+    return table
 
 
 def show_plan(plan: Plan) -> None:

@@ -117,7 +117,9 @@ def test_a_night_answers_with_one_document_and_logs_json_when_asked(second: Inst
     answered = json.loads(ended.stdout)
     assert answered["exit_code"] == 0
     assert answered["run"] == 2
-    assert answered["summary"]["tables"]["course_dim"]["gone"] >= 0
+    counted = {one["table"]: one for one in answered["summary"]["tables"]}
+    assert counted["course_dim"]["rows"] == counted["course_dim"]["loaded"] > 0
+    assert counted["requests"]["new"] == counted["requests"]["loaded"] > 0
     assert [stage["name"] for stage in answered["summary"]["stages"]][:2] == ["check", "clear"]
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert {"time", "level", "message"} <= set(lines[0])
