@@ -53,7 +53,7 @@ def folder_option(function: _Function) -> _Function:
     """--folder: where main.py and .env are."""
     return click.option(
         "--folder",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
         envvar="UDECDASH_FOLDER",
         default=".",
         show_envvar=True,

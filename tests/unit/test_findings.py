@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from unittest import mock
+
 import pytest
 
-from udecdash_updater import check_queue
+from udecdash_updater import check_database, check_queue, db
 from udecdash_updater.errors import DatabaseError, WorkersError
 from udecdash_updater.findings import FAILED, OK, WARNING, exit_code, failed, nagios, ok, warning
+from udecdash_updater.settings import Settings
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -33,6 +37,32 @@ def test_nagios_reads_one_line_and_numbers_whatever_was_told() -> None:
     line, code = nagios([failed("workers", WorkersError("idle"))])
     assert line.startswith("UDECDASH CRITICAL - workers: ")
     assert code == 2
+
+
+@pytest.mark.parametrize(
+    ("remote", "encrypted", "sslmode", "outcome"),
+    [
+        (False, False, "prefer", OK),
+        (True, False, "prefer", WARNING),
+        (True, True, "prefer", WARNING),  # whoever stands between could offer a certificate of his own
+        (True, True, "verify-full", OK),
+    ],
+)
+def test_a_server_on_another_machine_should_be_encrypted_and_known(
+    monkeypatch: pytest.MonkeyPatch, *, remote: bool, encrypted: bool, sslmode: str, outcome: str
+) -> None:
+    facts = ("15.18", 150018, encrypted, remote, time.time(), 1000, None)
+    monkeypatch.setattr(db, "one", lambda *_: facts)
+    found = check_database.server_fits(Settings(db_sslmode=sslmode), mock.Mock())
+    assert [one.outcome for one in found if one.name == "postgresql TLS"] == [outcome]
+
+
+def test_old_servers_and_clocks_that_are_apart_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = ("11.22", 110022, False, False, time.time() - 3600, 1000, None)
+    monkeypatch.setattr(db, "one", lambda *_: facts)
+    found = {one.name: one for one in check_database.server_fits(Settings(), mock.Mock())}
+    assert found["postgresql"].outcome == FAILED
+    assert "apart" in found["clock"].told
 
 
 @pytest.mark.parametrize(
