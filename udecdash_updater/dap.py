@@ -223,7 +223,10 @@ def _fetch(shared: _Download, name: str, start: datetime | None) -> Batch:
         if outcome.failure:
             _explain(shared, name, start, outcome)
         batch = _batch(shared, folder, outcome, kind)
-        dap_batches.finish(batch, shared.service.schema(namespace, table))
+        schema, version = shared.service.schema(namespace, table)
+        if version != batch.schema_version:
+            LOGGER.info("%s has rows of schema %d, its schema is %d by now", name, batch.schema_version, version)
+        dap_batches.finish(batch, schema)
         undo.pop_all()
         return batch
 

@@ -94,9 +94,12 @@ class Service:
         """What became of a job. Raises ServiceError."""
         return _job(self._patiently("GET", f"/dap/job/{urllib.parse.quote(number)}"))
 
-    def schema(self, namespace: str, table: str) -> dict[str, Any]:
+    def schema(self, namespace: str, table: str) -> tuple[dict[str, Any], int]:
         """A table's JSON schema now, and its version. Raises ServiceError."""
-        return self._patiently("GET", f"/dap/query/{namespace}/table/{table}/schema")
+        told = self._patiently("GET", f"/dap/query/{namespace}/table/{table}/schema")
+        if not isinstance(told.get("schema"), dict):
+            raise ServiceError(502, "HTTP 200", "", "the answer holds no schema")
+        return told["schema"], int(told.get("version") or 0)
 
     def start(self, namespace: str, table: str, since: datetime | None) -> Job:
         """Ask for the job that the client asks for: to be told why it got none. Raises ServiceError."""

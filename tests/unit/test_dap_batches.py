@@ -22,14 +22,14 @@ def batch(folder: Path, kind: str = SNAPSHOT, *, table: str = "users", hours: in
     files = (BatchFile("part-0.tsv.gz", 5),)
     found = Batch(made, "canvas", table, kind, 3, since, NOON + timedelta(hours=hours), files)
     if whole:
-        dap_batches.finish(found, {"schema": {"title": table}, "version": 3})
+        dap_batches.finish(found, {"title": table})
     return found
 
 
 def test_a_batch_is_read_as_it_was_finished(tmp_path: Path) -> None:
     first, second = batch(tmp_path), batch(tmp_path, INCREMENTAL, hours=1)
     assert dap_batches.read(tmp_path) == [first, second]
-    assert first.schema() == {"schema": {"title": "users"}, "version": 3}
+    assert first.schema() == {"title": "users"}
     assert (second.name, second.paths[0].read_bytes(), second.damage()) == ("canvas.users", b"12345", "")
 
 
