@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater import canvas, course, dashboard, db, dump, jobs, ledger, requests, tables
+from udecdash_updater import canvas, course, dashboard, db, drift, dump, jobs, ledger, requests, tables
 from udecdash_updater.demo.university import generate
 from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import RequestsLoaded
@@ -26,6 +26,7 @@ class Loaded:
     run: int
     published: dict[str, Published]
     requests: RequestsLoaded
+    drift: tuple[str, ...]
 
 
 def make_nights(folder: Path, nights: Sequence[int], *, seed: int = 11, **more: int) -> dict[int, Path]:
@@ -58,7 +59,7 @@ def load(
         dashboard.prepare(settings)
         found = dump.read(data_files, unpacked=unpacked, extension="txt" if unpacked else "gz")
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
-            canvas.widen(cursor, found.full_tables())
+            changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         with db.opened(settings) as connection, connection.cursor() as cursor:
             loaded = requests.known_files(cursor)
@@ -68,7 +69,7 @@ def load(
         book.end_run(0, None, [])
     finally:
         book.close()
-    return Loaded(book.run, {one.table: one for one in published}, done)
+    return Loaded(book.run, {one.table: one for one in published}, done, tuple(changed))
 
 
 def process(settings: Settings, run: int) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from udecdash_updater import db
-from udecdash_updater.dump import Table
+from udecdash_updater.dump import Column, Table
 from udecdash_updater.errors import DumpError
 
 # Where the contract's lengths and types differ from what schema.json declares: real values are longer.
@@ -32,6 +32,7 @@ _TYPES = {
     "text": "text",
     "varchar": "varchar(256)",
 }
+_SHORTEST = 256
 _KEYS = {"conversation_message_participant_fact": ("conversation_message_id", "user_id")}
 _KEYLESS = {
     "assignment_override_user_rollup_fact",
@@ -114,33 +115,64 @@ def key_of(table: Table) -> tuple[str, ...]:
     return next(((name,) for name in ("id", own) if name in names), (names[0],))
 
 
-def sql_type(table: str, name: str, declared: str) -> str:
+def sql_type(table: str, column: Column) -> str:
     """The column's type in a table that we create. Raises DumpError for a type that nobody has told us about."""
-    if (table, name) in _LONGER:
-        return _LONGER[table, name]
-    if table == "group_membership_fact" and name == "group_membership_id":
+    if (table, column.name) in _LONGER:
+        return _LONGER[table, column.name]
+    if table == "group_membership_fact" and column.name == "group_membership_id":
         return "varchar(256)"
-    if declared not in _TYPES:
-        raise DumpError(f"schema.json: {table}.{name} has the type {declared!r}, which this version does not know.")
-    return _TYPES[declared]
+    if column.type == "varchar" and (column.length or 0) > _SHORTEST:
+        return f"varchar({column.length})"
+    if column.type not in _TYPES:
+        told = f"{table}.{column.name} has the type {column.type!r}"
+        raise DumpError(f"schema.json: {told}, which this version does not know.")
+    return _TYPES[column.type]
 
 
 def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
-    """Add the columns that a dump has gained to the tables that are there; says what it added."""
-    added = []
-    for table in tables:
-        types = sql_types(table)
-        found = look(cursor, table.name)
-        for name in [name for name in types if found.types and name not in found.types]:
-            add = db.statement("add_column", table=db.identifier(table.name), column=db.definition(name, types[name]))
-            cursor.execute(add)
-            added.append(f"{table.name}.{name}")
-    return added
+    """Let the tables that are there follow what a dump has gained: new columns, room for longer texts and numbers.
+
+    Says what was done, and what could not be: a view may need the column as it is.
+    """
+    return [text for table in tables for text in _widen(cursor, table, look(cursor, table.name))]
+
+
+def _widen(cursor: db.Cursor, table: Table, found: Found) -> Iterator[str]:
+    target = db.identifier(table.name)
+    for name, kind in sql_types(table).items() if found.types else ():
+        column = f"{table.name}.{name}"
+        if name not in found.types:
+            db.run(cursor, "add_column", table=target, column=db.definition(name, kind))
+            yield f"{column} was added"
+        elif _narrower(found.types[name], kind):
+            try:
+                with db.savepoint(cursor, "widen"):
+                    db.run(cursor, "widen_column", table=target, column=db.identifier(name), type=db.raw(kind))
+                yield f"{column} was widened to {kind}"
+            except db.Error as error:
+                why = db.reason(error)
+                yield f"{column} should be {kind}, but stays {found.types[name]}: {why}; what is longer is rejected"
+
+
+def _narrower(found: str, wanted: str) -> bool:
+    """Whether a column has less room than it should, and of the same sort.
+
+    >>> _narrower("character varying(256)", "varchar(1000)"), _narrower("character varying(256)", "text")
+    (True, True)
+    >>> _narrower("character varying(256)", "varchar(256)"), _narrower("text", "varchar(256)")
+    (False, False)
+    >>> _narrower("integer", "bigint"), _narrower("bigint", "text"), _narrower("character varying", "text")
+    (True, False, False)
+    """
+    if length := re.fullmatch(r"character varying\((\d+)\)", found):
+        longer = re.fullmatch(r"varchar\((\d+)\)", wanted)
+        return wanted == "text" or bool(longer and int(longer[1]) > int(length[1]))
+    return found in {"smallint", "integer"} and wanted == "bigint"
 
 
 def sql_types(table: Table) -> dict[str, str]:
     """The columns' types in a table that we create."""
-    return {column.name: sql_type(table.name, column.name, column.type) for column in table.columns}
+    return {column.name: sql_type(table.name, column) for column in table.columns}
 
 
 def made(table: Table) -> Found:

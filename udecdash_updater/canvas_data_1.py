@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from udecdash_updater import canvas, canvas_cli, clearing, db, dump, plausibility, requests, tables
+from udecdash_updater import canvas, canvas_cli, clearing, db, drift, dump, plausibility, requests, tables
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.logs import LOGGER
@@ -111,9 +111,9 @@ def load_tables(night: Night) -> None:
     if not found.full_tables():
         return
     with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
-        added = canvas.widen(cursor, found.full_tables())
-    if added:
-        night.warn(f"columns that this dump has gained were added: {', '.join(added)}")
+        changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
+    for text in changed:
+        night.warn(f"schema.json: {text}")
     with night.progress.over(_full_files(found)):
         published = tables.load(settings, found, night.run, night.options)
     night.published = True

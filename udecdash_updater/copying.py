@@ -8,10 +8,11 @@ from udecdash_updater import db, rows
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
-from udecdash_updater.rejects import FileCount, Rejects
+from udecdash_updater.rejects import FileCount, Reject, Rejects
 
 _BATCH = 10_000
 _BATCH_BYTES = 4 << 20
+_EVIDENCE = 3  # lines; one or two may simply be bad
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
 
@@ -51,7 +52,18 @@ def _copy_carefully(
         body = rows.skip_header(plain) if file.header else plain
         sound = rows.sound_lines(body, len(file.columns), tally, reject)
         loaded = copy_batches(cursor, staging, file.columns, _without_dropped(table.name, file, sound, tally), reject)
+    demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
+
+
+def demand_width(file: DumpFile, tally: rows.Tally, rejects: Sequence[Reject]) -> None:
+    """Raises DumpError when all of a file's lines have the same wrong width: schema.json is of another dump then."""
+    reasons = {reject.reason for reject in rejects}
+    if len(rejects) == tally.lines >= _EVIDENCE and len(reasons) == 1 and rows.WIDTH in (reason := reasons.pop()):
+        raise DumpError(
+            f"{file.table}/{file.name}: every line has {reason}, which schema.json declares.",
+            hint="Its schema.json and its files are not of the same dump: let canvasDataCli sync once more.",
+        )
 
 
 def reconciled(file: DumpFile, tally: rows.Tally, loaded: int, rejected: int) -> FileCount:

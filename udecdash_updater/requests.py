@@ -10,7 +10,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from udecdash_updater import dashboard, db, rows
-from udecdash_updater.copying import copy_batches, reconciled
+from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
@@ -172,6 +172,7 @@ def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile,
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         loaded = way(cursor, table, file, body, tally, reject)
+    demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
 
 

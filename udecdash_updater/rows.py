@@ -32,6 +32,7 @@ _LONG = 1 << 20
 _MISREAD = re.compile(rb"\\[.\t\r\n]")
 _PAIR_OR_DOT = re.compile(rb"(\\\\)|\\\.")
 END_OF_COPY = b"\\."
+WIDTH = "columns instead of"
 _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # isal types it as an instance
 
 
@@ -210,7 +211,7 @@ def fault(line: bytes, columns: int) -> str:
     if line == END_OF_COPY:
         return "end-of-copy mark"
     if (found := line.count(b"\t") + 1) != columns:
-        return f"{found} columns instead of {columns}"
+        return f"{found} {WIDTH} {columns}"
     return unreadable(line)
 
 

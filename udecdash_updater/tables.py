@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, plausibility, touched
+from udecdash_updater import db, drift, plausibility, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
@@ -185,10 +185,11 @@ def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Seq
     rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
     db.insert_many(cursor, "record_rejects", rejects)
     by_name = {one.table.name: one for one in staged}
-    loads = [
-        (run, p.table, p.rows, p.new, p.changed, p.gone, by_name[p.table].newest, by_name[p.table].digest or None)
-        for p in published
-    ]
-    db.insert_many(cursor, "record_table_loads", loads)
+    db.insert_many(cursor, "record_table_loads", [_load_row(run, p, by_name[p.table]) for p in published])
     filled = [p.table for p in published if p.new == p.rows > 0]
     touched.record(cursor, run, {p.table for p in published}, filled)
+
+
+def _load_row(run: int, published: Published, staged: Staged) -> db.Row:
+    counts = (published.rows, published.new, published.changed, published.gone)
+    return (run, published.table, *counts, staged.newest, staged.digest or None, drift.declared(staged.table))

@@ -104,55 +104,6 @@ def test_first_data_update_reads_known_files_again_and_still_loads_each_request_
     assert [(count.lines, count.loaded, count.repeated) for count in again.requests.counts] == [(1, 0, 1)]
 
 
-HOSTILE = {
-    "only an end-of-copy mark": b"\\.",
-    "a column short": b"9\t9\tx\ttrue",
-    "a column long": b"9\t9\tx\ttrue\t\\N\tmore",
-    "a NUL byte": b"9\t9\tx\x00\ttrue\t\\N",
-    "bad UTF-8": b"9\t9\t\xff\xfe\ttrue\t\\N",
-    "a lone carriage return": b"9\t9\ta\rb\ttrue\t\\N",
-    "only a NULL": b"\\N",
-    "an integer beyond 64 bits": b"9\t99999999999999999999\tx\ttrue\t\\N",
-    "an impossible timestamp": b"9\t9\tx\ttrue\t2021-02-30 10:00:00",
-    "a text longer than its column": b"9\t9\t" + b"x" * 257 + b"\ttrue\t\\N",
-    "a key that is NULL": b"\\N\t9\tx\ttrue\t\\N",
-    "no boolean": b"9\t9\tx\tperhaps\t\\N",
-    "an empty line": b"",
-    "an escaped NUL": b"9\t9\t\\000\ttrue\t\\N",
-    "a backslash before a tab": b"9\t9\tx\\\ttrue\t\\N",
-    "a backslash before the end": b"9\t9\tx\ttrue\t\\N\\",
-    "a text in an integer": b"nine\t9\tx\ttrue\t\\N",
-}
-
-
-PLACES = {"first": 0, "middle": 1, "last": 3, "unended": 3}
-
-
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_line_is_rejected_by_file_line_and_reason_and_the_sound_rows_arrive(
-    postgres: Settings, database: Connection, tmp_path: Path, kind: str
-) -> None:
-    sound = [b"%d\t%d\tname %d\tfalse\t2021-01-01 10:00:00.123" % (n, n, n) for n in (1, 2, 3)]
-    contents = {
-        place: b"\n".join([*sound[:number], HOSTILE[kind], *sound[number:]]) + (b"" if place == "unended" else b"\n")
-        for place, number in PLACES.items()
-    }
-    tables = {f"{place}_dim": ITEM for place in PLACES}
-    files = {f"{place}_dim": {f"{place}.gz": content} for place, content in contents.items()}
-    load(postgres, mini_dump(tmp_path / "d", tables, files))
-    expected = {place: number + 1 for place, number in PLACES.items()}
-    if not HOSTILE[kind]:
-        del expected["unended"]  # nothing after the last newline is no line
-    for place in PLACES:
-        arrived = rows(database, f"select id, name, on_sale from {place}_dim order by id")
-        assert arrived == [(n, f"name {n}", False) for n in (1, 2, 3)], place
-    counted = rows(database, "select table_name, lines, loaded, rejected from udecdash.files order by 1")
-    assert counted == sorted((f"{place}_dim", 3 + (place in expected), 3, int(place in expected)) for place in PLACES)
-    rejects = rows(database, "select table_name, file_name, line from udecdash.rejects order by 1")
-    assert rejects == sorted((f"{place}_dim", f"{place}.gz", line) for place, line in expected.items())
-    assert all(reason for (reason,) in rows(database, "select reason from udecdash.rejects"))
-
-
 def test_an_escaped_dot_at_the_end_of_a_line_is_a_dot_and_ends_nothing(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
@@ -280,28 +231,6 @@ def test_a_cut_archive_never_publishes_a_part(postgres: Settings, database: Conn
     with pytest.raises(DumpError, match=r"a\.gz"):
         load(postgres, dump)
     assert rows(database, "select to_regclass('item_dim')") == [(None,)]
-
-
-def test_hostile_request_lines_are_rejected_and_the_others_arrive(
-    postgres: Settings, database: Connection, tmp_path: Path
-) -> None:
-    hostile = {
-        "short": b"x\t2021-04-01 10:00:00\n",
-        "mark": b"\\.\n",
-        "no time": request_line(id="b1", timestamp="\\N"),
-        "no such day": request_line(id="b2", timestamp="2021-02-30 10:00:00"),
-        "beyond 64 bits": request_line(id="b3", quiz_id="99999999999999999999"),
-        "long id": request_line(id="b" * 37),
-        "bad text": request_line(id="b5").replace(b"/courses/7", b"/\xff"),
-        "empty user": request_line(id="b6", user_id=""),
-    }
-    content = (
-        request_line(id="a1") + b"".join(hostile.values()) + request_line(id="a2", timestamp="2021-04-02 10:00:00")
-    )
-    load(postgres, request_dump(tmp_path, {"requests-1.gz": content}))
-    assert rows(database, "select id from requests order by local_id") == [("a1",), ("a2",)]
-    assert reconciled(database) == [(len(hostile) + 2, 2, 0, 0, len(hostile))]
-    assert [line for (line,) in rows(database, "select line from udecdash.rejects order by line")] == list(range(2, 10))
 
 
 def test_a_requests_table_that_was_emptied_begins_anew_and_loses_no_interaction(

@@ -84,7 +84,8 @@ values %s
 insert into udecdash.rejects (run_id, table_name, file_name, line, reason) values %s
 
 -- record_table_loads: what the publish changed
-insert into udecdash.table_loads (run_id, table_name, rows, new, changed, gone, newest, files) values %s
+insert into udecdash.table_loads (run_id, table_name, rows, new, changed, gone, newest, files, columns)
+values %s
 
 -- create_schema: a schema of ours
 create schema if not exists {schema}

@@ -14,3 +14,7 @@ insert into udecdash.accepted (run_id, table_name, reason) values %s on conflict
 
 -- accepted_doubts: what this run accepted
 select table_name, reason from udecdash.accepted where run_id = %(run)s order by 1, 2
+
+-- last_columns: what schema.json declared of each table when it was loaded last
+select distinct on (table_name) table_name, columns from udecdash.table_loads
+where columns is not null order by table_name, run_id desc

@@ -39,6 +39,9 @@ select set_config('synchronous_commit', 'off', false), set_config('enable_mergej
     set_config('jit', 'off', false), set_config('work_mem', '64MB', false),
     set_config('maintenance_work_mem', '128MB', false), set_config('client_min_messages', 'error', false)
 
+-- widen_column: room for longer texts or numbers
+alter table {table} alter column {column} type {type}
+
 -- drop_staging: what an earlier run left; the streams' parts of requests hang on the whole
 drop table if exists {table} cascade
 

@@ -1,0 +1,55 @@
+"""How a dump's schema.json differs from that of the load before: told, so that nobody looks for a column in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from udecdash_updater import db
+from udecdash_updater.dump import Table
+
+
+def declared(table: Table) -> list[str]:
+    """The columns as schema.json declares them, as the ledger keeps them.
+
+    >>> from udecdash_updater.dump import Column
+    >>> declared(Table("item_dim", (Column("id", "bigint"), Column("name", "varchar", 256))))
+    ['id bigint', 'name varchar(256)']
+    """
+    return [f"{c.name} {c.type}" + (f"({c.length})" if c.length else "") for c in table.columns]
+
+
+def told(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
+    """A sentence for each table whose declared columns are not those of its last load; none for a first load."""
+    before: dict[str, list[str]] = dict(db.rows(cursor, "last_columns"))
+    return list(_differences(before, tables)) if before else []
+
+
+def _differences(before: Mapping[str, Sequence[str]], tables: Iterable[Table]) -> Iterator[str]:
+    for table in tables:
+        now = declared(table)
+        if table.name not in before:
+            yield f"{table.name}: a table that is new"
+        elif parts := difference(before[table.name], now):
+            yield f"{table.name}: {', '.join(parts)}"
+
+
+def difference(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """What happened to the columns, in words.
+
+    >>> difference(["a int", "b text", "c text"], ["b text", "a bigint", "d date"])
+    ['d is new', 'c is gone and keeps its old values', 'a was int and is bigint', 'b, a stand in another order']
+    >>> difference(["a int"], ["a int"])
+    []
+    """
+    were, are = _types(before), _types(now)
+    parts = [f"{name} is new" for name in are if name not in were]
+    parts += [f"{name} is gone and keeps its old values" for name in were if name not in are]
+    kept = [name for name in are if name in were]
+    parts += [f"{name} was {were[name]} and is {are[name]}" for name in kept if were[name] != are[name]]
+    if kept != [name for name in were if name in are]:
+        parts.append(f"{', '.join(kept)} stand in another order")
+    return parts
+
+
+def _types(columns: Sequence[str]) -> dict[str, str]:
+    return {name: kind for name, _, kind in (column.partition(" ") for column in columns)}
