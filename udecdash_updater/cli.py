@@ -176,7 +176,13 @@ Examples:
   udecdash-updater status                   once
   watch -n 2 udecdash-updater status        while a night is at work""",
 )
-@click.option("--nights", default=status.NIGHTS, show_default=True, help="How many of the last nights to show.")
+@click.option(
+    "--nights",
+    type=click.IntRange(1),
+    default=status.NIGHTS,
+    show_default=True,
+    help="How many of the last nights to show.",
+)
 @folder_option
 @json_option
 def status_command(*, nights: int, folder: Path, as_json: bool) -> None:
@@ -200,7 +206,14 @@ def demo(*, as_json: bool) -> None:
     sys.exit(result.exit_code)
 
 
-@main.group("maintenance", cls=Group)
+@main.group(
+    "maintenance",
+    cls=Group,
+    epilog="""\b
+Examples:
+  udecdash-updater maintenance on           before work of your own on the database
+  udecdash-updater maintenance off          afterwards, or when the page was left up""",
+)
 def maintenance_group() -> None:
     """Put the front end's loading page up or away by hand. A night does both itself."""
 
@@ -230,7 +243,15 @@ def _tell_page(sentence: str, up: bool, as_json: bool) -> None:
         click.echo(sentence)
 
 
-@main.group("config", cls=Group)
+@main.group(
+    "config",
+    cls=Group,
+    epilog="""\b
+Examples:
+  udecdash-updater config sample > .env     begin with a file to fill in
+  udecdash-updater config validate          are all settings there, and well formed?
+  udecdash-updater config show              what counts, and where it comes from""",
+)
 def config_group() -> None:
     """Look at the settings."""
 
