@@ -12,7 +12,19 @@ from typing import Any, TypeVar
 
 import click
 
-from udecdash_updater import checks, config, documents, dump, findings, logs, maintenance, status, terminal
+from udecdash_updater import (
+    checks,
+    config,
+    documents,
+    dump,
+    embedded,
+    findings,
+    logs,
+    maintenance,
+    status,
+    summary,
+    terminal,
+)
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
@@ -193,6 +205,25 @@ def status_command(*, nights: int, folder: Path, as_json: bool) -> None:
         answer(found)
     else:
         terminal.show_status(found, settings.zone)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  udecdash-updater report                   the newest run
+  udecdash-updater report 12                run 12; `status` shows the numbers of the last ones"""
+)
+@click.argument("run", type=click.IntRange(1), required=False)
+@folder_option
+@json_option
+def report(*, run: int | None, folder: Path, as_json: bool) -> None:
+    """Show what a run did: each table, each stage, the interactions."""
+    with embedded.visited(settings_of(folder, level=logging.WARNING)) as settings:
+        found = summary.read(settings, run)
+    if as_json:
+        answer(found)
+    else:
+        terminal.show_summary(found)
 
 
 @main.command()

@@ -10,24 +10,20 @@ from udecdash_updater import (
     canvas_data_1,
     canvas_data_2,
     dashboard,
-    db,
     dispatch,
     embedded,
     ledger,
     maintenance,
     notices,
     notifier,
+    summary,
     workers,
 )
 from udecdash_updater.demo import site
 from udecdash_updater.errors import DumpError, UpdaterError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
-from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
-from udecdash_updater.summary import summarize
-
-_COUNTED = (*INTERACTION_TABLES, "course_interactions", "unprocessable_interactions", "requests")
 
 
 def check(night: Night) -> None:
@@ -128,16 +124,9 @@ def enqueue(night: Night) -> None:
 def report(night: Night) -> None:
     """The night in numbers; without them the night is done as well."""
     try:
-        with db.told("counting interactions"), db.opened(night.settings) as connection, connection.cursor() as cursor:
-            counts = {name: _count(cursor, name) for name in _COUNTED}
-        night.summary = summarize(night.open_ledger, counts)
+        night.summary = summary.read(night.settings, night.run)
     except UpdaterError as error:
         night.warn(f"the report could not be made: {error}")
-
-
-def _count(cursor: db.Cursor, table: str) -> int:
-    about = db.one(cursor, "rows_about", {"table": table})[0]
-    return int(about or db.one(cursor, "count_rows", table=db.identifier(table))[0])
 
 
 @dataclass(frozen=True, slots=True)

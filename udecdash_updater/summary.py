@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from udecdash_updater import db
 from udecdash_updater.dump import REQUESTS
-from udecdash_updater.ledger import Ledger
+from udecdash_updater.errors import DatabaseError
+from udecdash_updater.resolution import INTERACTION_TABLES
+from udecdash_updater.settings import Settings
 
+_KINDS = (*INTERACTION_TABLES, "course_interactions", "unprocessable_interactions", REQUESTS)
 _LINES = ("files", "lines", "loaded", "filtered", "repeated", "rejected")
 _ROWS = ("rows", "new", "changed", "gone")
 
@@ -54,17 +58,37 @@ class Summary:
     by_kind: Mapping[str, int] = field(default_factory=dict)
 
 
-def summarize(ledger: Ledger, by_kind: Mapping[str, int]) -> Summary:
-    """The run's summary from the ledger; `by_kind` counts the interactions that the dashboard has by now."""
-    courses, judged, interactions = ledger.rows("run_interactions")[0]
-    stages = tuple(StageTime(*row) for row in ledger.rows("run_stages") if row[1])
-    return Summary(ledger.run, stages, _tables(ledger), courses, judged, interactions, by_kind)
+def read(settings: Settings, run: int | None = None) -> Summary:
+    """The summary of a run; of the newest one without a number. Raises DatabaseError where there is none."""
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        db.run(cursor, "only_reading")
+        there = db.one(cursor, "ledger_exists")[0]
+        number = db.one(cursor, "run_number", {"run": run})[0] if there else None
+        if number is None:
+            told = "No night was here yet." if run is None else f"The ledger knows no run {run}."
+            raise DatabaseError(told, hint="udecdash-updater status shows the last nights.")
+        of_run = {"run": number}
+        stages = tuple(StageTime(*row) for row in db.rows(cursor, "run_stages", of_run) if row[1])
+        courses, judged, interactions = db.one(cursor, "run_interactions", of_run)
+        return Summary(number, stages, _tables(cursor, of_run), courses, judged, interactions, _by_kind(cursor))
 
 
-def _tables(ledger: Ledger) -> tuple[TableCounts, ...]:
-    lines = {name: dict(zip(_LINES, map(int, counts), strict=True)) for name, *counts in ledger.rows("run_files")}
+def _tables(cursor: db.Cursor, run: Mapping[str, int]) -> tuple[TableCounts, ...]:
+    lines = {
+        name: dict(zip(_LINES, map(int, counts), strict=True)) for name, *counts in db.rows(cursor, "run_files", run)
+    }
     # Requests only grow, so that nothing is noted of them there: what was loaded is new.
     loads = {name: {"new": counted["loaded"]} for name, counted in lines.items()}
-    loads |= {name: dict(zip(_ROWS, counts, strict=True)) for name, *counts in ledger.rows("run_tables")}
+    loads |= {name: dict(zip(_ROWS, counts, strict=True)) for name, *counts in db.rows(cursor, "run_tables", run)}
     names = sorted({*lines, *loads, REQUESTS})
     return tuple(TableCounts(name, **lines.get(name, {}), **loads.get(name, {})) for name in names)
+
+
+def _by_kind(cursor: db.Cursor) -> dict[str, int]:
+    there = [name for name in _KINDS if db.one(cursor, "table_exists", {"table": name})[0]]
+    return {name: _count(cursor, name) for name in there}
+
+
+def _count(cursor: db.Cursor, table: str) -> int:
+    about = db.one(cursor, "rows_about", {"table": table})[0]
+    return int(about or db.one(cursor, "count_rows", table=db.identifier(table))[0])

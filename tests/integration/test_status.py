@@ -111,9 +111,21 @@ def test_status_tells_the_stage_of_a_run_at_work_and_the_nights_before(
     assert re.search(r"^\d+ courses are not done", killed, re.MULTILINE)
 
 
+def test_what_a_run_did_is_shown_again_by_its_number(yesterday: Installation) -> None:
+    yesterday.fill_in()
+    newest = document(call(yesterday, "report", "--json"))
+    assert newest == document(call(yesterday, "report", "1", "--json"))
+    counted = {one["table"]: one for one in newest["tables"]}
+    assert counted["course_dim"]["rows"] > 0
+    assert newest["interactions"] > 0
+    assert "Run 1: tables" in call(yesterday, "report").stdout
+    assert "The ledger knows no run 7." in call(yesterday, "report", "7", code=5).stderr
+
+
 def test_before_the_first_night_there_is_nothing_to_see(installation: Installation, database: Connection) -> None:
     installation.fill_in()
     assert document(call(installation, "status", "--json")) == {"running": None, "nights": [], "courses": []}
+    assert "No night was here yet." in call(installation, "report", code=5).stderr
     assert rows(database, "select nspname from pg_namespace where nspname like 'udecdash%'") == []
 
 

@@ -1,3 +1,6 @@
+-- run_number: the run of this number, or the newest; nothing where there is none
+select max(id) from udecdash.runs where id = coalesce(%(run)s, id)
+
 -- run_files: per table, what became of the lines this run read
 select table_name, count(*), sum(lines), sum(loaded), sum(filtered), sum(repeated), sum(rejected)
 from udecdash.files where run_id = %(run)s group by table_name order by table_name
