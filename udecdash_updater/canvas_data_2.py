@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from udecdash_updater import dap, dap_batches
+from udecdash_updater import dap, dap_batches, dap_load, dump
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
@@ -35,15 +35,41 @@ def verify(night: Night) -> None:
             "Batches are damaged:" + "".join(f"\n  - {told}" for told in damaged),
             hint="Delete the folders of these batches and run again: what they held is fetched anew.",
         )
+    if only := night.options.tables:
+        night.batches = tuple(batch for batch in night.batches if {batch.table, batch.name} & set(only))
+    _verify_web_log(night)
+
+
+def _verify_web_log(night: Night) -> None:
+    """Its archives are read to their end: their earliest times tell the order in which they are loaded (R14)."""
+    files = dap_load.web_log_files(night.settings, night.batches)
+    sound, broken = dump.verify(files, threads=night.settings.load_connections)
+    if broken:
+        raise dump.damaged_error(broken)
+    night.request_files = tuple(sound)
 
 
 def load_tables(night: Night) -> None:
-    """Not there yet: what is downloaded stays on disk until a version that loads it."""
-    raise DumpError("Canvas Data 2 is downloaded, but this version cannot load it yet.")
+    """The tables of Canvas Data 2 and the dashboard's relations on top of them, in one transaction."""
+    done = dap_load.load(night.settings, night.batches, night.run, night.options)
+    night.published = True
+    for table, reason in night.open_ledger.rows("accepted_doubts"):
+        night.warn(f"{table} ({reason}) was accepted as it is")
+    if altered := [*done.widened, *(name for merged in done.merged for name in merged.altered)]:
+        night.warn(f"columns that Canvas has added or made wider: {'; '.join(altered)}")
+    if done.waiting:
+        night.warn(f"left as they are, because what they are made of never came: {', '.join(done.waiting)}")
+    written, gone = (sum(getattr(one, name) for one in done.merged) for name in ("written", "gone"))
+    LOGGER.info("%d tables of Canvas Data 2: %d rows written, %d gone", len(done.merged), written, gone)
+    changes = [sum(getattr(p, name) for p in done.published) for name in ("rows", "new", "changed", "gone")]
+    LOGGER.info("%d relations: %d rows, %d new, %d changed, %d gone", len(done.published), *changes)
 
 
 def load_requests(night: Night) -> None:
-    """See `load_tables`."""
+    """What is new of the web log, in one transaction; then the batches have done their work and go."""
+    loaded = dap_load.load_web_log(night.settings, night.batches, night.request_files, night.run)
+    LOGGER.info("web_logs: %d new requests from %d files", loaded.new, len(loaded.counts))
+    dap_batches.forget(night.batches)
 
 
 SOURCE = Source(check, clear, download, verify, load_tables, load_requests)

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from udecdash_updater import rows
 from udecdash_updater.errors import DumpError, SettingsError
@@ -49,7 +50,8 @@ class DumpFile:
     """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them.
 
     `checksum` is what `rows.trailer` tells of an archive. `earliest`, of requests only, is the file's first timestamp
-    as a text; `verify` fills it in.
+    as a text; `verify` fills it in. `label` is its name in the ledger where the path's own is not enough; `translate`
+    turns its bytes into lines of the log's own form.
     """
 
     table: str
@@ -59,11 +61,13 @@ class DumpFile:
     header: bool = False
     earliest: str = ""
     checksum: int | None = None
+    label: str = ""
+    translate: Callable[[BinaryIO], BinaryIO] | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         """The file's name without its folder."""
-        return self.path.name
+        return self.label or self.path.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,13 @@ _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
 
 
-def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) -> RequestsLoaded:
+Also = Callable[[db.Cursor], None]
+"""What else the transaction that loads requests records."""
+
+
+def load(
+    settings: Settings, dump: Dump | None, files: Sequence[DumpFile], run: int, also: Also | None = None
+) -> RequestsLoaded:
     """Load the request files given, in the order of rule R14: all of them in one transaction, or nothing.
 
     An empty table is filled directly and gets its indexes afterwards; to a full one, what is new is appended from
@@ -59,14 +65,15 @@ def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) ->
         with connection.cursor() as cursor:
             filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
         way = _append if filled else _fill
-        counts, rejects = way(settings, connection, ordered, run)
-    return RequestsLoaded(tuple(counts), tuple(rejects), len(dump.files.get(REQUESTS, ())) - len(files))
+        counts, rejects = way(settings, connection, ordered, run, also)
+    known = len(dump.files.get(REQUESTS, ())) - len(files) if dump else 0
+    return RequestsLoaded(tuple(counts), tuple(rejects), known)
 
 
 _Done = tuple[list[FileCount], list[Reject]]
 
 
-def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int) -> _Done:
+def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int, also: Also | None) -> _Done:
     """The first load: COPY straight into the table; local_id then tells which file a row came from."""
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
@@ -81,11 +88,11 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
         for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
             place = tops.index(top)
             counts[place] = counts[place].without(repeated=times)
-        _end(cursor, run, counts, gate.rejects)
+        _end(cursor, run, counts, gate.rejects, also)
     return counts, gate.rejects
 
 
-def _append(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int) -> _Done:
+def _append(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int, also: Also | None) -> _Done:
     """A later load: the files side by side into staging, what is known already left out, the rest in load order."""
     with db.transaction(connection) as cursor:
         _create_staging(cursor)
@@ -98,7 +105,7 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
         _begin(cursor, settings)
         dashboard.index_requests(cursor)  # what is known is looked up in them
         counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
-        _end(cursor, run, counts, rejects)
+        _end(cursor, run, counts, rejects, also)
         _drop_staging(cursor)
     return counts, rejects
 
@@ -109,7 +116,7 @@ def _begin(cursor: db.Cursor, settings: Settings) -> None:
     db.run(cursor, "mend_sequence")
 
 
-def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence[Reject]) -> None:
+def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence[Reject], also: Also | None) -> None:
     """In the same transaction: indexes where missing, which courses got requests, and the ledger's record."""
     dashboard.index_requests(cursor)
     if not db.one(cursor, "any_course_noted")[0]:
@@ -117,6 +124,8 @@ def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence
     db.run(cursor, "note_requested_courses")
     db.insert_many(cursor, "record_files", [count.row(run) for count in counts])
     db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
+    if also:
+        also(cursor)
 
 
 def _create_staging(cursor: db.Cursor) -> None:
@@ -171,6 +180,7 @@ def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile,
 
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
+        body = file.translate(body) if file.translate else body
         loaded = way(cursor, table, file, body, tally, reject)
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)

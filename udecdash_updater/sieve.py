@@ -26,8 +26,8 @@ KEPT = (
     "url",
     "user_agent",
 )
-_FILTERED_BY = ("real_user_id", "developer_key_id")
-_LOOKED_AT = ("id", "timestamp", "user_id", "course_id", "url", *_FILTERED_BY)
+FILTERED_BY = ("real_user_id", "developer_key_id")
+_LOOKED_AT = ("id", "timestamp", "user_id", "course_id", "url", *FILTERED_BY)
 _NULL = b"\\N"
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _STAMPS = {b"0000-00-00 00:00:00" + (b"." + b"0" * digits if digits else b"") for digits in range(10)}
@@ -122,7 +122,7 @@ def _opens(block: bytes, place: int) -> bool:
 
 def _layout(file: DumpFile) -> _Layout:
     place = {name: n for n, name in enumerate(file.columns)}
-    if lacking := [name for name in (*KEPT, *_FILTERED_BY) if name not in place]:
+    if lacking := [name for name in (*KEPT, *FILTERED_BY) if name not in place]:
         raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
     places = tuple(place[name] for name in _LOOKED_AT)
     return _Layout(len(place), places, itemgetter(*(place[name] for name in KEPT)))

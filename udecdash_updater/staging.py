@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -56,12 +56,25 @@ class Staged:
         return digest([count.file for count in self.counts])
 
 
+Fill = Callable[[Waiting, Rejects], list[FileCount]]
+"""Brings a table's rows into its staging: what became of each line."""
+
+
 def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: Settings) -> Staged:
     """One table's files in staging, each key once; what became of each line, and what differs from the table."""
+
+    def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
+        return [copy_file(cursor, table, waiting.staging, file, gate) for file in files]
+
+    return stage_from(cursor, table, fill, settings)
+
+
+def stage_from(cursor: db.Cursor, table: Table, fill: Fill, settings: Settings) -> Staged:
+    """The same, whatever the rows come from."""
     found, had, way = _find(cursor, table)
     waiting = Waiting(table, found, _create(cursor, table, found, way))
     gate = Rejects(table.name, settings.max_rejected_rows)
-    counts = [copy_file(cursor, table, waiting.staging, file, gate) for file in files]
+    counts = fill(waiting, gate)
     counts = labels.fit(cursor, settings, waiting, counts, gate)
     differing = None
     if way is Way.CHANGED:

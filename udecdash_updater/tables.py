@@ -16,7 +16,7 @@ from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
-from udecdash_updater.rejects import too_many
+from udecdash_updater.rejects import Reject, too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, Way, stage
 
@@ -39,9 +39,7 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
      DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
     """
     staged = stage_all(settings, dump)
-    rejects = [reject for one in staged for reject in one.rejects]
-    if len(rejects) > settings.max_rejected_rows:
-        raise too_many(rejects, settings.max_rejected_rows)
+    demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     with db.told("publishing the tables"), db.opened(settings) as connection:
         with db.transaction(connection) as cursor:
             doubts = plausibility.demand(_doubts(cursor, dump, staged, settings, options), options.accept)
@@ -50,8 +48,14 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
             record(cursor, run, staged, published)
             plausibility.record(cursor, run, doubts)
         with connection.cursor() as cursor:
-            _clear_staging(cursor)
+            clear_staging(cursor)
     return published
+
+
+def demand_few_rejects(rejects: Sequence[Reject], settings: Settings) -> None:
+    """Raises DumpError above MAX_REJECTED_ROWS."""
+    if len(rejects) > settings.max_rejected_rows:
+        raise too_many(rejects, settings.max_rejected_rows)
 
 
 def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
@@ -60,7 +64,7 @@ def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
     Raises DumpError when more than MAX_REJECTED_ROWS lines were left out, DatabaseError when PostgreSQL fails.
     """
     with db.told("preparing staging"), db.opened(settings) as connection, connection.cursor() as cursor:
-        _clear_staging(cursor)
+        clear_staging(cursor)
     waiting: SimpleQueue[Table] = SimpleQueue()
     for table in sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name])):
         waiting.put(table)
@@ -94,7 +98,8 @@ def _taken(waiting: SimpleQueue[Table]) -> Iterator[Table]:
             yield waiting.get_nowait()
 
 
-def _clear_staging(cursor: db.Cursor) -> None:
+def clear_staging(cursor: db.Cursor) -> None:
+    """Drop what an earlier run or this one left in staging."""
     for (name,) in db.rows(cursor, "left_in_staging"):
         db.run(cursor, "drop_staging", table=db.identifier(STAGING, name))
 
@@ -182,8 +187,18 @@ def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composa
 def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
     """Write into the ledger, in the publish's own transaction, what became of each line and table."""
     db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
+    record_rejects(cursor, run, staged)
+    record_loads(cursor, run, staged, published)
+
+
+def record_rejects(cursor: db.Cursor, run: int, staged: Sequence[Staged]) -> None:
+    """Write into the ledger what was left out."""
     rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
     db.insert_many(cursor, "record_rejects", rejects)
+
+
+def record_loads(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
+    """Write into the ledger what was published and what that touched."""
     by_name = {one.table.name: one for one in staged}
     db.insert_many(cursor, "record_table_loads", [_load_row(run, p, by_name[p.table]) for p in published])
     filled = [p.table for p in published if p.new == p.rows > 0]

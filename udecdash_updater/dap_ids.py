@@ -1,0 +1,96 @@
+"""One id space: what Canvas Data 2 calls by its local id has the id that Canvas Data 1 gave it, where a site has such.
+
+Canvas Data 1: id = shard * 10^13 + local id, but for users, whose ids no formula gives. A site without a history keeps
+the local ids as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from udecdash_updater import db
+from udecdash_updater.errors import DumpError, SettingsError
+from udecdash_updater.settings import Settings
+
+_PER_SHARD = 10**13
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """How local ids become the dashboard's: the shard (0: they stay as they are), and users that have another id."""
+
+    shard: int
+    users: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, local: int) -> int:
+        """The id of anything but a user; ids from 10^13 on belong to another shard and are whole already.
+
+        >>> Ids(15).of(42), Ids(15).of(-42), Ids(0).of(42), Ids(15).of(170000000000042), Ids(15).of(0)
+        (150000000000042, -150000000000042, 42, 170000000000042, 0)
+        """
+        if abs(local) >= _PER_SHARD or not local:
+            return local
+        return local + self.shard * _PER_SHARD * (1 if local > 0 else -1)
+
+    def user(self, local: int) -> int:
+        """The id of a user.
+
+        >>> Ids(15, {42: -7}).user(42), Ids(15, {42: -7}).user(43)
+        (-7, 150000000000043)
+        """
+        return self.users.get(local) or self.of(local)
+
+
+def find(cursor: db.Cursor, settings: Settings) -> Ids:
+    """How ids go on here: the shard that course_dim shows, else DAP_SHARD, else none.
+
+    Raises SettingsError when DAP_SHARD is another than the shard there, DumpError when the ids there are of no one
+    shard, DatabaseError when PostgreSQL fails.
+    """
+    shards = _shards(cursor)
+    shard = settings.dap_shard
+    if shard is None and len(shards) > 1:
+        raise DumpError(
+            f"course_dim holds ids of the shards {', '.join(map(str, shards))}; new ones would not go on from them.",
+            hint="Set DAP_SHARD to the shard of this Canvas account.",
+        )
+    if shards and shard is not None and shard not in shards:
+        there = "local ids, without a shard" if shards == [0] else f"ids of the shard {', '.join(map(str, shards))}"
+        raise SettingsError([f"DAP_SHARD: is {shard}, but course_dim holds {there}; leave it blank"])
+    return Ids(shards[0] if shard is None and shards else shard or 0, _users(cursor))
+
+
+def _shards(cursor: db.Cursor) -> list[int]:
+    """The shards that the ids of course_dim show; the one of most courses first."""
+    if not db.one(cursor, "table_exists", {"table": "course_dim"})[0]:
+        return []
+    found = db.rows(cursor, "dap_shards")
+    if strange := [courses for shard, courses in found if shard is None]:
+        raise DumpError(
+            f"{strange[0]} rows of course_dim have an id that does not come from their canvas_id.",
+            hint="Canvas Data 2 cannot go on from such ids; let it fill a schema of its own.",
+        )
+    return [int(shard) for shard, _ in found]
+
+
+def _users(cursor: db.Cursor) -> dict[int, int]:
+    if not db.one(cursor, "dap_users_known")[0]:
+        return {}
+    return dict(db.rows(cursor, "dap_users"))
+
+
+def keep_users(cursor: db.Cursor, shard: int) -> None:
+    """Remember the ids of user_dim that no formula gives, before rows of it may go."""
+    if db.one(cursor, "table_exists", {"table": "user_dim"})[0]:
+        db.run(cursor, "dap_keep_users", {"shard": shard})
+
+
+def describe(cursor: db.Cursor, settings: Settings) -> str:
+    """How ids go on here, as a sentence; raises as `find` does."""
+    shards, ids = _shards(cursor), find(cursor, settings)
+    if not ids.shard:
+        return "ids are those of Canvas, without a shard"
+    users = f", {len(ids.users)} users keep the id that they had" if ids.users else ""
+    whence = "as in course_dim" if shards else "as DAP_SHARD says"
+    return f"ids go on from Canvas Data 1: shard {ids.shard} ({whence}){users}"

@@ -1,0 +1,143 @@
+"""A night of Canvas Data 2: its batches merged and the dashboard's relations made of them, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from udecdash_updater import (
+    canvas,
+    dap_ids,
+    dap_relations,
+    dap_tables,
+    dap_weblog,
+    db,
+    plausibility,
+    requests,
+    tables,
+    touched,
+)
+from udecdash_updater.dap_batches import WEB_LOGS, Batch
+from udecdash_updater.dap_ids import Ids
+from udecdash_updater.dap_relations import RELATIONS
+from udecdash_updater.dap_tables import Merged
+from udecdash_updater.dump import DumpFile, Table
+from udecdash_updater.errors import DumpError
+from udecdash_updater.options import RunOptions
+from udecdash_updater.plausibility import Arrival, Doubt
+from udecdash_updater.requests import RequestsLoaded
+from udecdash_updater.settings import Settings
+from udecdash_updater.staging import Staged
+from udecdash_updater.tables import Published
+
+
+@dataclass(frozen=True, slots=True)
+class TablesLoaded:
+    """What a load did to the tables of Canvas Data 2 and to the dashboard's relations.
+
+    `waiting`: relations left as they are, because a table that they are made of was never downloaded.
+    """
+
+    merged: tuple[Merged, ...]
+    published: tuple[Published, ...]
+    waiting: tuple[str, ...]
+    widened: tuple[str, ...]
+
+
+def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOptions) -> TablesLoaded:
+    """Stage the batches that are not loaded yet, then publish: tables, relations and the ledger's record at once.
+
+    Raises ImplausibleError when a relation shrinks too much and `options` do not accept that, DumpError when a batch
+    cannot be trusted, SettingsError for a DAP_SHARD that is not this site's, DatabaseError when PostgreSQL fails;
+    nothing is published then.
+    """
+    todo = [batch for batch in _due(settings, batches) if batch.name != WEB_LOGS]
+    with db.told("preparing staging"), db.opened(settings) as connection, db.transaction(connection) as cursor:
+        tables.clear_staging(cursor)
+        dap_tables.create(cursor)
+    staged = dap_tables.stage_all(settings, todo)
+    tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
+    with db.told("publishing the tables"), db.opened(settings) as connection:
+        relations, waiting, widened = _prepare(connection, [one.table.name for one in staged])
+        with connection.cursor() as cursor:
+            db.run(cursor, "load_session")
+        with db.transaction(connection) as cursor:
+            merged = [dap_tables.merge(cursor, one) for one in staged]
+            dap_tables.record(cursor, run, staged, merged)
+            published = _publish(cursor, settings, relations, run, options)
+        with connection.cursor() as cursor:
+            tables.clear_staging(cursor)
+    return TablesLoaded(tuple(merged), tuple(published), waiting, tuple(widened))
+
+
+def _due(settings: Settings, batches: Sequence[Batch]) -> list[Batch]:
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        return dap_tables.due(batches, dap_tables.loaded(cursor))
+
+
+def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[Table], tuple[str, ...], list[str]]:
+    """The relations that can be made, with every column that they have; those that cannot; and columns added."""
+    with db.transaction(connection) as cursor:
+        chosen = dap_relations.choose({*dap_tables.loaded(cursor), *arriving})
+        relations = dap_relations.tables(cursor, chosen.ready)
+        widened = canvas.widen(cursor, relations)
+        missing = [n for n in chosen.waiting if not db.one(cursor, "table_exists", {"table": n})[0]]
+    if missing:
+        lacking = sorted({source for name in missing for source in RELATIONS[name]} - set(arriving))
+        raise DumpError(
+            f"{', '.join(lacking)} were never downloaded; without them there is no {', '.join(missing)}.",
+            hint="Run again: the download fetches what is missing. The log tells why it did not come.",
+        )
+    return relations, chosen.waiting, widened
+
+
+def _publish(
+    cursor: db.Cursor, settings: Settings, relations: Sequence[Table], run: int, options: RunOptions
+) -> list[Published]:
+    """Make the relations what the merged tables say, and write down what that changed."""
+    ids = _ids(cursor, settings)
+    staged = [dap_relations.stage(cursor, relation, ids, settings) for relation in relations]
+    tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
+    tables.record_rejects(cursor, run, staged)
+    doubts = plausibility.demand(_shrunk(staged, settings), options.accept)
+    touched.begin(cursor)
+    published = tables.publish(cursor, staged, settings.db_schema)
+    tables.record_loads(cursor, run, staged, published)
+    plausibility.record(cursor, run, doubts)
+    return published
+
+
+def _ids(cursor: db.Cursor, settings: Settings) -> Ids:
+    dap_ids.keep_users(cursor, dap_ids.find(cursor, settings).shard)
+    return dap_ids.find(cursor, settings)
+
+
+def _shrunk(staged: Sequence[Staged], settings: Settings) -> list[Doubt]:
+    had = {one.table.name: one.had for one in staged}
+    arrivals = [Arrival(one.table.name, one.loaded) for one in staged]
+    return list(plausibility.shrunk(arrivals, had, settings.max_shrink_percent))
+
+
+def web_log_files(settings: Settings, batches: Sequence[Batch]) -> list[DumpFile]:
+    """The files of the web log that are not loaded yet. Raises DumpError for a gap between what is loaded and them."""
+    todo = [batch for batch in _due(settings, batches) if batch.name == WEB_LOGS]
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        known = requests.known_files(cursor)
+    return [file for file in dap_weblog.files(todo) if (file.name, file.size, file.checksum) not in known]
+
+
+def load_web_log(settings: Settings, batches: Sequence[Batch], files: Sequence[DumpFile], run: int) -> RequestsLoaded:
+    """Append what is new of the web log to requests, in one transaction; `files` as `web_log_files` found them.
+
+    Raises as `requests.load` does.
+    """
+    todo = [batch for batch in _due(settings, batches) if batch.name == WEB_LOGS]
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        ids = dap_ids.find(cursor, settings)
+    mapped = [dap_weblog.with_ids(file, ids) for file in files]
+
+    def also(cursor: db.Cursor) -> None:
+        for batch in todo:
+            dap_tables.record_until(cursor, run, batch.name, batch.until, batch.schema_version, None)
+
+    return requests.load(settings, None, mapped, run, also)

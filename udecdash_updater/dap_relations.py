@@ -1,0 +1,109 @@
+"""The dashboard's relations, made of Canvas Data 2: the same names, columns, ids and words as from Canvas Data 1.
+
+They are tables, filled by the same merge as those of Canvas Data 1: unchanged rows stay, and so do views, grants and
+indexes of a site that comes from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from udecdash_updater import db
+from udecdash_updater.dap_ids import Ids
+from udecdash_updater.dump import Column, DumpFile, Table
+from udecdash_updater.rejects import FileCount, Rejects
+from udecdash_updater.repeats import Waiting
+from udecdash_updater.settings import Settings
+from udecdash_updater.staging import Staged, stage_from
+
+# Each relation with the tables of Canvas Data 2 that it is made of (sql/dap_relations.sql).
+RELATIONS = {
+    "assignment_dim": ("canvas.assignments",),
+    "communication_channel_dim": ("canvas.communication_channels",),
+    "conversation_dim": ("canvas.conversations",),
+    "conversation_message_dim": ("canvas.conversation_messages",),
+    "course_dim": ("canvas.courses",),
+    "course_section_dim": ("canvas.course_sections",),
+    "discussion_entry_fact": ("canvas.discussion_entries", "canvas.discussion_topics"),
+    "discussion_topic_dim": ("canvas.discussion_topics",),
+    "enrollment_dim": ("canvas.enrollments",),
+    "enrollment_term_dim": ("canvas.enrollment_terms",),
+    "external_tool_activation_dim": ("canvas.context_external_tools",),
+    "file_dim": ("canvas.attachments",),
+    "module_dim": ("canvas.context_modules",),
+    "module_item_dim": ("canvas.content_tags",),
+    "quiz_dim": ("canvas.quizzes",),
+    "user_dim": ("canvas.users",),
+    "wiki_page_dim": ("canvas.wiki_pages",),
+    "wiki_page_fact": ("canvas.wiki_pages",),
+}
+# PostgreSQL's numbers of the types that the statements give, as schema.json of Canvas Data 1 called them.
+_TYPES = {16: "boolean", 20: "bigint", 25: "text", 701: "double precision", 1082: "date", 1114: "timestamp"}
+# Texts that may be long; the others end at 255 in Canvas, and fit the columns that Canvas Data 1 left.
+_LONG = {
+    ("assignment_dim", "description"),
+    ("conversation_message_dim", "body"),
+    ("course_dim", "syllabus_body"),
+    ("discussion_topic_dim", "message"),
+    ("external_tool_activation_dim", "description"),
+    ("file_dim", "display_name"),
+    ("module_dim", "name"),
+    ("module_item_dim", "title"),
+    ("module_item_dim", "url"),
+    ("quiz_dim", "description"),
+    ("wiki_page_dim", "body"),
+    ("wiki_page_dim", "url"),
+}
+_SOURCE = "Canvas Data 2"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Relations to fill, and those that wait: of them a table of Canvas Data 2 was never loaded."""
+
+    ready: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def choose(loaded: Collection[str]) -> Chosen:
+    """Which relations can be filled from tables of which these were loaded, now or before."""
+    ready = tuple(name for name, sources in RELATIONS.items() if set(sources) <= set(loaded))
+    return Chosen(ready, tuple(name for name in RELATIONS if name not in ready))
+
+
+def tables(cursor: db.Cursor, names: Sequence[str]) -> list[Table]:
+    """The relations with the columns that their statements give."""
+    return [_table(cursor, name) for name in names]
+
+
+def _table(cursor: db.Cursor, name: str) -> Table:
+    db.run(cursor, "dap_no_rows", {"shard": 0}, query=db.statement(f"dap_{name}"))
+    columns = [Column(column.name, _type(name, column.name, column.type_code)) for column in cursor.description or ()]
+    return Table(name, tuple(columns))
+
+
+def _type(relation: str, column: str, number: int) -> str:
+    kind = _TYPES[number]
+    return "varchar" if kind == "text" and (relation, column) not in _LONG else kind
+
+
+def stage(cursor: db.Cursor, table: Table, ids: Ids, settings: Settings) -> Staged:
+    """What a relation has to become, in staging, from what the tables of Canvas Data 2 hold in this transaction.
+
+    Raises DatabaseError when PostgreSQL fails.
+    """
+
+    def fill(waiting: Waiting, _gate: Rejects) -> list[FileCount]:
+        kinds = {n: "text" if n in waiting.found.enums else waiting.found.types[n] for n in table.column_names}
+        taken = [db.statement("dap_taken", column=db.identifier(n), type=db.raw(kind)) for n, kind in kinds.items()]
+        parts = {"columns": db.identifiers(table.column_names), "taken": db.comma(taken)}
+        query = db.statement(f"dap_{table.name}")
+        rows = db.run(cursor, "dap_fill", {"shard": ids.shard}, staging=waiting.staging, query=query, **parts)
+        return [FileCount(DumpFile(table.name, Path(_SOURCE), 0, table.column_names), rows, rows)]
+
+    with db.told(f"making {table.name}"):
+        staged = stage_from(cursor, table, fill, settings)
+        db.run(cursor, "dap_forget_staged")
+    return staged

@@ -1,0 +1,98 @@
+"""The web log of Canvas Data 2 in the form of Canvas Data 1's, line by line, so that one road loads both."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import BinaryIO, cast
+
+from udecdash_updater import dap_schema, rows
+from udecdash_updater.dap_batches import WEB_LOGS, Batch
+from udecdash_updater.dap_ids import Ids
+from udecdash_updater.dap_schema import ACTION
+from udecdash_updater.dump import REQUESTS, DumpFile
+from udecdash_updater.sieve import FILTERED_BY, KEPT
+
+_NULL = b"\\N"
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?Z?")
+_IDS = ("course_id", "quiz_id", "discussion_id", "conversation_id", "assignment_id")
+_KNOWN = 1 << 18  # ids remembered for each column
+
+_Change = tuple[int, Callable[[bytes], bytes]]
+
+
+def files(batches: Sequence[Batch]) -> list[DumpFile]:
+    """The files of the web log's batches, as files of requests. Raises DumpError for a file without its first line."""
+    return [
+        DumpFile(
+            table=REQUESTS,
+            path=path,
+            size=batch.files[place].size,
+            columns=_columns(dap_schema.columns(path, batch.name)),
+            header=True,
+            checksum=rows.trailer(path),
+            label=f"{batch.folder.name}/{path.name}",
+        )
+        for batch in batches
+        if batch.name == WEB_LOGS
+        for place, path in enumerate(batch.paths)
+    ]
+
+
+def _columns(header: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the file, and at the end those that are looked at and that this version of the table lacks."""
+    return (*header, *(name for name in (*KEPT, *FILTERED_BY) if name not in header))
+
+
+def with_ids(file: DumpFile, ids: Ids) -> DumpFile:
+    """The file with what turns its bytes into lines of the log's own form, ids made the dashboard's."""
+    width, changes = len(dap_schema.columns(file.path, WEB_LOGS)), _changes(file.columns, ids)
+    user, action = file.columns.index("user_id"), file.columns.index(ACTION) if ACTION in file.columns else -1
+
+    def translate(plain: BinaryIO) -> BinaryIO:
+        lines = _translated(plain, width, len(file.columns) - width, changes, (user, action))
+        return cast("BinaryIO", rows.LineReader(lines))
+
+    return replace(file, translate=translate)
+
+
+def _changes(columns: Sequence[str], ids: Ids) -> list[_Change]:
+    changes: list[_Change] = [(columns.index("timestamp"), _stamp)]
+    if ids.shard or ids.users:
+        changes += [(columns.index(name), _mapped(ids.of)) for name in _IDS]
+        changes.append((columns.index("user_id"), _mapped(ids.user)))
+    return changes
+
+
+def _mapped(of: Callable[[int], int]) -> Callable[[bytes], bytes]:
+    @functools.lru_cache(maxsize=_KNOWN)
+    def changed(field: bytes) -> bytes:
+        return b"%d" % of(int(field)) if field.isdigit() else field
+
+    return changed
+
+
+def _stamp(field: bytes) -> bytes:
+    """`2026-11-01T12:00:00.000Z` as Canvas Data 1 wrote it; what is of another form stays, to be rejected."""
+    if found := _STAMP.fullmatch(field):
+        return b"%b %b%b" % (found[1], found[2], found[3] or b"")
+    return field
+
+
+def _translated(
+    plain: BinaryIO, width: int, lacking: int, changes: Sequence[_Change], places: tuple[int, int]
+) -> Iterator[bytes]:
+    user, action = places
+    more = [_NULL] * lacking
+    for raw in plain:
+        fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
+        if len(fields) != width:  # its own reject
+            yield raw
+            continue
+        for place, change in changes:
+            fields[place] = change(fields[place])
+        if action >= 0 and fields[action] == b"D":  # nothing but its key came: it is filtered (R1)
+            fields[user] = _NULL
+        yield b"\t".join(fields + more) + b"\n"
