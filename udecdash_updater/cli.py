@@ -15,6 +15,7 @@ import click
 from udecdash_updater import (
     checks,
     config,
+    dispatch,
     documents,
     dump,
     embedded,
@@ -224,6 +225,25 @@ def report(*, run: int | None, folder: Path, as_json: bool) -> None:
         answer(found)
     else:
         terminal.show_summary(found)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  udecdash-updater requeue                  after Redis lost its jobs, or when the reason of failed ones is gone
+
+It may be called at any time: a course that waits in a job already is left alone.
+Exit codes: 0 done, 2 settings, 5 database, 6 Redis."""
+)
+@folder_option
+@json_option
+def requeue(*, folder: Path, as_json: bool) -> None:
+    """Put every course that is due back into the queue: the ledger knows what Redis has lost."""
+    found = dispatch.requeue(settings_of(folder))
+    if as_json:
+        answer({"exit_code": 0, "jobs": found.jobs, "courses": found.courses})
+    else:
+        click.echo(f"{len(found.jobs)} jobs enqueued for {found.courses} courses")
 
 
 @main.command()

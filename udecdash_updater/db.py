@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import re
+import select
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -34,10 +35,11 @@ Row = tuple[Any, ...]
 Composable = sql.Composable
 
 LOADER = "udecdash-updater"  # the application_name of a run's sessions
+WORKER = "udecdash-updater worker"  # and that of jobs
 _CONNECT_TIMEOUT = 10
 _LOCK_TIMEOUT = "30s"
 # Classes of SQLSTATE whose message quotes values of rows: only the class's name is told.
-_QUOTING = {"22", "23", "21"}
+_QUOTING = {"22", "23", "21", "P0"}
 _COUNTED = 16  # one block in so many has its lines counted, for the progress of the run
 
 
@@ -315,6 +317,16 @@ def insert_many(cursor: Cursor, name: str, values: Sequence[Row], **parts: Compo
     """Execute the named `insert ... values %s` statement with many rows at once."""
     if values:
         psycopg2.extras.execute_values(cursor, statement(name, **parts), values)
+
+
+def notified(connection: Connection, seconds: float) -> bool:
+    """Wait until another session notifies this one of what it listens to, at most so long; whether one did."""
+    if not connection.notifies:
+        select.select([connection], [], [], seconds)
+        connection.poll()
+    heard = bool(connection.notifies)
+    connection.notifies.clear()
+    return heard
 
 
 def json(value: object) -> psycopg2.extras.Json:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import redis
 from rq import Queue, Retry
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.queue import EnqueueData
 
-from udecdash_updater import db, jobs
+from udecdash_updater import db, jobs, touched
+from udecdash_updater.batches import Batch, batches
 from udecdash_updater.errors import QueueError
 from udecdash_updater.logs import LOGGER
-from udecdash_updater.queues import TOO_LONG, queue_for, queue_names
 from udecdash_updater.settings import Settings
 
 FUNCTION = "udecdash_updater.jobs.process_courses"
-# Forking costs a worker some 14 ms a job, so small courses go together.
-_COURSES_A_JOB = 20
-_JOB_SECONDS = 3600  # supervisord_config gives a stopping worker as long
+_PAUSES = [5, 30, 120]  # seconds before a job that failed is tried again
 _KEPT_SECONDS = 7 * 24 * 3600
 _REDIS_SECONDS = 5
-_POLL_SECONDS = 0.2
+_LOOK_SECONDS = 5.0  # without news of a job: whether one was lost
+_WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED, JobStatus.READY_TO_ENQUEUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,72 +60,110 @@ def answers(settings: Settings) -> str:
 
 
 def due_courses(settings: Settings) -> list[jobs.Due]:
-    """What the ledger says is left to do, as `jobs.due`."""
+    """What the ledger says is left to do."""
     with db.told("asking the ledger what is due"), db.opened(settings) as connection, connection.cursor() as cursor:
         return jobs.due(cursor)
 
 
-def enqueue(settings: Settings, run: int) -> Enqueued:
-    """Enqueue jobs for every course that is due; ids are the run's and a number, so that they tell their origin.
+def enqueue(settings: Settings, run: int, *, awaited: bool = False) -> Enqueued:
+    """Enqueue a job of run `run` for every course that is due and in no job that is alive.
 
-    Raises QueueError when Redis is away: the next run finds the same courses due.
+    `awaited`: the run waits for its jobs and tells of their failures; else the last job's worker does.
+    Raises QueueError when Redis is away, DatabaseError when PostgreSQL is: the next run finds the same courses due.
     """
-    with db.told("asking the ledger what is due"), db.opened(settings) as session, session.cursor() as cursor:
-        courses = [due.course for due in jobs.due(cursor)]
-        members: dict[int, int] = dict(db.rows(cursor, "course_members", {"courses": courses}))
-    by_queue = _by_queue(settings, courses, members)
-    names: list[str] = []
-    with redis_of(settings) as connection:
-        for queue, together in by_queue.items():
-            size = 1 if queue == TOO_LONG else _COURSES_A_JOB
-            batches = list(jobs.in_batches(together, size))
-            ids = [f"run-{run}-{queue}-{number}" for number in range(1, len(batches) + 1)]
-            prepared = [_prepared(run, batch, job) for batch, job in zip(batches, ids, strict=True)]
+    return _enqueue(settings, run, awaited=awaited, again=True)
+
+
+def requeue(settings: Settings) -> Enqueued:
+    """Enqueue what is due and was lost in Redis or has failed, for the newest run; raises as `enqueue`."""
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        run = db.one(cursor, "newest_run")[0]
+    return Enqueued((), 0) if run is None else _enqueue(settings, run, awaited=None, again=True)
+
+
+def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool) -> Enqueued:
+    """As `enqueue`; unless `again`, courses that a job of this run gave up are left alone."""
+    with redis_of(settings) as connection, db.told("enqueuing"), db.opened(settings) as session:
+        with session.cursor() as cursor:
+            db.run(cursor, "lock_dispatch")  # until the session ends, so that nobody enqueues the same
+            left_alone = _in_hand(cursor, connection, run)
+            if not again:
+                left_alone |= {course for course, _ in db.rows(cursor, "failed_courses", {"run": run})}
+            due = [one for one in jobs.due(cursor) if one.course not in left_alone]
+            members: dict[int, int] = dict(db.rows(cursor, "course_members", {"courses": [one.course for one in due]}))
+        by_queue = batches(settings, due, members)
+        _record(session, run, [batch for found in by_queue.values() for batch in found], awaited=awaited)
+        touched.forget(session)
+        for queue, found in by_queue.items():
+            prepared = [_prepared(run, batch) for batch in found]
             Queue(queue, connection=connection, serializer="json").enqueue_many(prepared)
-            names += ids
-    LOGGER.info("%d jobs enqueued for %d courses", len(names), len(courses))
-    return Enqueued(tuple(names), len(courses))
+    names = tuple(batch.name(run) for found in by_queue.values() for batch in found)
+    LOGGER.info("%d jobs enqueued for %d courses", len(names), len(due))
+    return Enqueued(names, len(due))
 
 
-def _by_queue(settings: Settings, courses: list[int], members: dict[int, int]) -> dict[str, list[int]]:
-    placed = sorted((queue_names(settings).index(_queue(settings, members, c)), c) for c in courses)
-    names = queue_names(settings)
-    return {names[place]: [course for _, course in group] for place, group in groupby(placed, key=lambda p: p[0])}
+def _in_hand(cursor: db.Cursor, connection: redis.Redis, run: int) -> set[int]:
+    """The courses of jobs that wait, or that this run's workers work on; jobs that ended unheard are closed."""
+    found = db.rows(cursor, "open_jobs")
+    alive = Job.fetch_many([name for name, _, _ in found], connection=connection, serializer="json")
+    in_hand: set[int] = set()
+    closed = []
+    for (name, of_run, courses), job in zip(found, alive, strict=True):
+        status = job.get_status(refresh=False) if job else None
+        # What an older run's job works on may have been read before this run's load.
+        if status in _WAITING or (status == JobStatus.STARTED and of_run == run):
+            in_hand.update(courses)
+        elif status != JobStatus.STARTED:
+            ended = {JobStatus.FINISHED: "done", JobStatus.FAILED: "failed"}
+            closed.append((name, ended.get(status, "lost") if status else "lost"))
+            if status == JobStatus.FAILED:
+                db.run(cursor, "courses_failed", {"job": name, "error": "the job failed without telling why"})
+    db.insert_many(cursor, "close_jobs", closed)
+    return in_hand
 
 
-def _queue(settings: Settings, members: dict[int, int], course: int) -> str:
-    return queue_for(settings, members.get(course, 0))
+def _record(session: db.Connection, run: int, found: Sequence[Batch], *, awaited: bool | None) -> None:
+    rows = [(batch.name(run), run, batch.queue, list(batch.courses), batch.requests) for batch in found]
+    with db.transaction(session) as cursor:
+        db.insert_many(cursor, "record_jobs", rows)
+        db.run(cursor, "await_jobs", {"run": run, "awaited": awaited})
 
 
-def _prepared(run: int, courses: list[int], job: str) -> EnqueueData:
+def _prepared(run: int, batch: Batch) -> EnqueueData:
+    name = batch.name(run)
     return Queue.prepare_data(
         FUNCTION,
-        args=(run, courses),
-        job_id=job,
-        timeout=_JOB_SECONDS,
+        args=(run, list(batch.courses), name),
+        job_id=name,
+        timeout=batch.timeout,
         result_ttl=_KEPT_SECONDS,
         failure_ttl=_KEPT_SECONDS,
-        retry=Retry(max=3),
-        description=f"{len(courses)} courses of run {run}",
+        retry=Retry(max=len(_PAUSES), interval=_PAUSES),
+        description=f"{len(batch.courses)} courses of run {run}",
     )
 
 
-def wait(settings: Settings, enqueued: Enqueued) -> None:
-    """Wait until nothing is due any more, at most INTERACTIONS_TIMEOUT seconds.
+def wait(settings: Settings, run: int) -> None:
+    """Wait until the jobs have ended, at most INTERACTIONS_TIMEOUT seconds; a job that is lost is enqueued again.
 
-    Raises QueueError that counts the courses left when time is over, or as soon as every job has ended in vain.
+    Jobs tell of their end by a notification, and the ledger is asked whether it was the last one.
+    Raises QueueError that names the courses that failed, or counts those that are not done when time is over.
     """
     end = time.monotonic() + settings.interactions_timeout
-    while left := due_courses(settings):
-        ended = _all_ended(settings, enqueued)
-        if ended and (left := due_courses(settings)):
-            raise QueueError(f"Every job has ended, but {len(left)} courses are not done, {left[0].course} among them.")
-        if time.monotonic() > end:
-            raise QueueError(f"{len(left)} courses are not done after {settings.interactions_timeout} s.")
-        time.sleep(_POLL_SECONDS)
+    with db.told("waiting for the jobs"), db.opened(settings) as session, session.cursor() as cursor:
+        db.run(cursor, "listen")
+        while not _ended(cursor, settings, run):
+            if time.monotonic() > end:
+                left = len(jobs.due(cursor))
+                raise QueueError(f"{left} courses are not done after {settings.interactions_timeout} s.")
+            if not db.notified(session, min(_LOOK_SECONDS, settings.interactions_timeout)):
+                _enqueue(settings, run, awaited=True, again=False)
+        if failed := db.rows(cursor, "failed_courses", {"run": run}):
+            raise jobs.failures(failed)
 
 
-def _all_ended(settings: Settings, enqueued: Enqueued) -> bool:
-    with redis_of(settings) as connection:
-        found = Job.fetch_many(list(enqueued.jobs), connection=connection, serializer="json")
-        return all(job is None or job.is_finished or job.is_failed for job in found)
+def _ended(cursor: db.Cursor, settings: Settings, run: int) -> bool:
+    """Whether no job is open and nothing is due that could still be done."""
+    if db.one(cursor, "any_open_job")[0]:
+        return False
+    return not _enqueue(settings, run, awaited=True, again=False).jobs

@@ -1,12 +1,31 @@
-"""What a worker runs. What is due follows from the ledger, never from the queue."""
+"""What a worker runs: the courses of one job, one after the other; and the job's account in the ledger.
+
+What is due follows from the courses' own state, never from jobs or the queue. A course that fails never stops another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import sys
+import time
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
 
-from udecdash_updater import course, db, settings
+from rq import Retry
+from rq.timeouts import BaseTimeoutException
+
+from udecdash_updater import course, db, notices, settings
+from udecdash_updater.errors import DatabaseError, QueueError, UpdaterError
+from udecdash_updater.logs import LOGGER, SecretMask
+from udecdash_updater.notice import Notice
+from udecdash_updater.settings import Settings
+
+_TURN_SECONDS = 30.0  # then a job goes back to the end of its queue, so that it never holds up the others
+_TURNS = 1_000_000
+_NAMED = 20
+_PACKAGE = str(Path(__file__).resolve().parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +36,10 @@ class Due:
     fresh: int
     again: int
 
-
-def process_courses(run: int, courses: list[int]) -> list[list[int]]:
-    """The job: bring the courses' interactions up to date. JSON in, JSON out: [course, judged, interactions] each.
-
-    Settings are those of the worker: its environment, then .env in its folder.
-    Raises DatabaseError when PostgreSQL fails; the courses done until then stay done.
-    """
-    own = settings.load_for_worker()
-    with db.opened(own, name="udecdash-updater worker", patient=True) as connection:
-        done = [course.process_course(connection, own, run, number) for number in courses]
-    return [[one.course, one.judged, one.interactions] for one in done if one]
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.fresh + self.again
 
 
 def due(cursor: db.Cursor) -> list[Due]:
@@ -35,11 +47,128 @@ def due(cursor: db.Cursor) -> list[Due]:
     return [Due(*row) for row in db.rows(cursor, "due_courses")]
 
 
-def in_batches(courses: Iterable[int], size: int) -> Iterator[list[int]]:
-    """Courses in lists of at most `size`.
+def process_courses(run: int, courses: list[int], job: str = "") -> list[list[int]] | Retry:
+    """The job: bring the courses' interactions up to date. JSON in, JSON out: [course, judged, interactions] each.
 
-    >>> list(in_batches([1, 2, 3], 2))
-    [[1, 2], [3]]
+    After its turn it asks to go on later. Settings are those of the worker: its environment, then .env in its folder.
+    Raises DatabaseError, at the end, when courses failed; the others are done. `job` is its id in the ledger.
     """
-    left = iter(courses)
-    return iter(lambda: list(islice(left, size)), [])
+    if not courses:
+        return []
+    own, began = settings.load_for_worker(), time.monotonic()
+    with db.opened(own, name=db.WORKER, patient=True) as connection:
+        with db.told("beginning a job"), connection.cursor() as cursor:
+            db.run(cursor, "start_job", {"job": job})
+            in_order = [number for (number,) in db.rows(cursor, "failing_last", {"courses": courses})]
+        work = _Work(connection, own, run, began + _TURN_SECONDS)
+        whole = work.through(in_order)
+        if work.failed:
+            raise DatabaseError(f"courses could not be processed: {_names(work.failed)}")
+        _account(connection, job, "end_job" if whole else "end_turn", time.monotonic() - began)
+        if whole:
+            _end_jobs(connection, own, job)
+    return work.done if whole else Retry(max=_TURNS)
+
+
+def _names(failed: list[int]) -> str:
+    more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return ", ".join(map(str, failed[:_NAMED])) + more
+
+
+class _Work:
+    """One attempt at a job's courses: what it did, what it could not do, and when its turn is over."""
+
+    def __init__(self, connection: db.Connection, own: Settings, run: int, end: float) -> None:
+        self._connection, self._own, self._run, self._end = connection, own, run, end
+        self.done: list[list[int]] = []
+        self.failed: list[int] = []
+
+    def through(self, courses: list[int]) -> bool:
+        """Work on the courses; False when the turn ended before the last one was done."""
+        for number in courses:
+            judged = written = 0
+            left = True
+            while left and (done := self._slice(number)):
+                judged, written, left = judged + done.judged, written + done.interactions, done.left
+                if time.monotonic() > self._end and (left or number != courses[-1]):
+                    return False
+            self.done += [[number, judged, written]] * (not left)
+        return True
+
+    def _slice(self, number: int) -> course.CourseDone | None:
+        try:
+            with _failure_noted(self._connection, self._run, number):
+                return course.process_slice(self._connection, self._own, self._run, number)
+        except DatabaseError:
+            if self._connection.closed:
+                raise
+            self.failed.append(number)
+            return None
+
+
+@contextlib.contextmanager
+def _failure_noted(connection: db.Connection, run: int, number: int) -> Iterator[None]:
+    """Whatever the block raises is written down as the course's failure, and goes on its way."""
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        error = sys.exc_info()[1]
+        if not whole and error and not connection.closed:
+            failure = told(error)
+            LOGGER.error("course %d failed: %s", number, failure)
+            with contextlib.suppress(db.Error), connection.cursor() as cursor:
+                db.run(cursor, "course_failed", {"course": number, "run": run, "failure": failure})
+
+
+def told(error: BaseException) -> str:
+    """One line on `error` that holds no row's values: kind, SQLSTATE, our own messages' first line, the place."""
+    parts = [type(error).__name__]
+    if isinstance(error, UpdaterError | BaseTimeoutException):
+        parts += str(error).splitlines()[:1]
+    if isinstance(state := getattr(error, "pgcode", None), str):
+        parts.append(f"SQLSTATE {state}")
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)]
+    place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
+    return ": ".join(parts) + place
+
+
+def _account(connection: db.Connection, job: str, what: str, seconds: float = 0.0, error: str | None = None) -> None:
+    outcome = "failed" if error else "done"
+    with db.told("writing a job's account"), db.transaction(connection) as cursor:
+        if error:
+            db.run(cursor, "courses_failed", {"job": job, "error": error})
+        db.run(cursor, what, {"job": job, "seconds": seconds, "outcome": outcome, "error": error})
+
+
+def give_up(own: Settings, job: str, error: str) -> None:
+    """A job has failed for the last time: say so in the ledger, of its courses too.
+
+    Raises DatabaseError when PostgreSQL is away; then the next run finds it out.
+    """
+    with db.opened(own, name=db.WORKER, patient=True) as connection:
+        _account(connection, job, "end_job", error=error)
+        _end_jobs(connection, own, job)
+
+
+def _end_jobs(connection: db.Connection, own: Settings, job: str) -> None:
+    """If this was the last job of its run, and courses failed, tell the administrators once, all courses together."""
+    with db.told("ending a run's jobs"), connection.cursor() as cursor:
+        ended = db.rows(cursor, "end_jobs", {"job": job})
+        failed = db.rows(cursor, "failed_courses", {"run": ended[0][0]}) if ended else []
+    if not ended or ended[0][1] or not failed:  # a run that waits for its jobs tells of them itself
+        return
+    notice = Notice(ended[0][0], ended[0][2], failures=(("interactions", failures(failed)),))
+    for untold in notices.tell(own, notice, SecretMask(own.secrets())):
+        LOGGER.error("%s", untold)
+
+
+def failures(failed: list[db.Row]) -> QueueError:
+    """What there is to tell of courses that failed: (course, why) each."""
+    lines = "".join(f"\n  - course {number}: {why}" for number, why in failed[:_NAMED])
+    more = f"\n  - and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return QueueError(
+        f"{len(failed)} courses could not be processed; all others are done:{lines}{more}",
+        hint="The next run tries them again, and so does `requeue`. The workers' logs say more.",
+    )

@@ -115,10 +115,10 @@ def maintenance_off(night: Night) -> None:
 
 
 def enqueue(night: Night) -> None:
-    """What is due becomes jobs; on the embedded default they are waited for."""
-    night.enqueued = dispatch.enqueue(night.settings, night.run)
+    """What is due becomes jobs; on the embedded default, or when asked to, the run waits for them."""
+    night.enqueued = dispatch.enqueue(night.settings, night.run, awaited=night.waits)
     if night.waits:
-        dispatch.wait(night.settings, night.enqueued)
+        dispatch.wait(night.settings, night.run)
 
 
 def report(night: Night) -> None:

@@ -6,12 +6,12 @@ row of the database in Redis. `rq worker --worker-class udecdash_updater.worker.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -20,8 +20,6 @@ import stamina
 from rq.job import Job as RqJob
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
-from rq.timeouts import BaseTimeoutException
-from rq.worker import DequeueStrategy
 from rq.worker import Worker as RqWorker
 
 from udecdash_updater import jobs
@@ -32,7 +30,6 @@ from udecdash_updater.settings import Settings, load_for_worker
 
 # Whoever may write to Redis may name any importable function in a job: these are run, nothing is imported by name.
 ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {"udecdash_updater.jobs.process_courses": jobs.process_courses}
-_PACKAGE = str(Path(__file__).resolve().parent)
 _REDIS_SECONDS = 60
 # A killed worker's job counts as lost after these and rq's own 60 s, then it is tried again.
 _MONITORING_SECONDS = 15
@@ -63,20 +60,14 @@ class _OnlySafeErrors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and isinstance(error, Exception):
-            raise FailedJobError(told(error, trace)) from None
+        if isinstance(error, Exception):
+            raise FailedJobError(jobs.told(error)) from None
 
 
-def told(error: BaseException, trace: TracebackType | None) -> str:
-    """One line on `error` that holds no row's values: kind, SQLSTATE, our own messages' first line, the place."""
-    parts = [type(error).__name__]
-    if isinstance(error, UpdaterError | BaseTimeoutException):
-        parts += str(error).splitlines()[:1]
-    if isinstance(state := getattr(error, "pgcode", None), str):
-        parts.append(f"SQLSTATE {state}")
-    ours = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(_PACKAGE)]
-    place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
-    return ": ".join(parts) + place
+def _what(account: str) -> str:
+    """Of rq's account of an error, what it was: the last line without our wrapping."""
+    lines = account.strip().splitlines() or ["the job's process ended"]
+    return lines[-1].rpartition("FailedJobError: ")[2].strip()
 
 
 class Job(RqJob):
@@ -125,6 +116,21 @@ class Worker(RqWorker):
         super().main_work_horse(job, queue)
         raise AssertionError("rq's work horse never returns")
 
+    def handle_job_failure(  # rq's signature
+        self,
+        job: RqJob,
+        queue: Queue,
+        started_job_registry: Any = None,  # noqa: ANN401
+        exc_string: Any = "",  # noqa: ANN401
+        execution: Any = None,  # noqa: ANN401
+    ) -> None:
+        """Try it again later, as rq does; or write into the ledger that it was given up."""
+        last = not job.should_retry
+        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+        if last:
+            with contextlib.suppress(UpdaterError):  # the next run finds out what the ledger was not told
+                jobs.give_up(load_for_worker(), job.id, _what(exc_string))
+
 
 def connect(settings: Settings) -> redis.Redis:
     """A connection to REDIS_URL; waits a while for a server that is only starting. Raises QueueError."""
@@ -141,24 +147,30 @@ def connect(settings: Settings) -> redis.Redis:
     return connection
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Work until a signal asks to stop: TERM lets the job end, a second one ends it too. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m udecdash_updater.worker", description=__doc__)
+    parser.add_argument("--largest-first", action="store_true", help="look into the queues of large courses first")
+    options = parser.parse_args(arguments)
     try:
         settings = load_for_worker()
         connection = connect(settings)
     except UpdaterError as error:
         sys.stderr.write(f"{error}\n{error.hint('en')}\n{error.sentence('es')} {error.hint('es')}\n")
         return error.exit_code
+    names = queue_names(settings)
     worker = Worker(
-        queue_names(settings),
+        names[::-1] if options.largest_first else names,
         connection=connection,
         job_monitoring_interval=_MONITORING_SECONDS,
         maintenance_interval=_MAINTENANCE_SECONDS,
         log_job_description=False,
     )
-    worker.work(dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
+    # rq's scheduler, which puts failed jobs back after their pause, is a process of the worker's own too.
+    os.register_at_fork(after_in_child=lambda: die_with_parent(signal.SIGKILL))
+    worker.work(with_scheduler=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests import truth
@@ -14,6 +15,7 @@ from tests.commands import call, document, listing, start
 from tests.installation import DASHBOARD, Installation, contents, rows
 from tests.nights import process
 from tests.nights import truth as told
+from udecdash_updater import dispatch
 from udecdash_updater.settings import Settings
 
 LOADED = "select table_name from udecdash.table_loads where run_id = %s order by 1"
@@ -188,3 +190,13 @@ def test_the_loading_page_goes_up_and_away_by_hand(installation: Installation) -
     assert "Nothing to do" in call(installation, "maintenance", "off").stdout
     shutil.rmtree(installation.front_end)
     assert "FRONTEND_DIR" in call(installation, "maintenance", "on", code=7).stderr
+
+
+def test_requeue_puts_back_what_redis_has_lost_and_nothing_twice(second: Installation, services: Settings) -> None:
+    call(second, "run")
+    due = len(dispatch.due_courses(services))
+    assert document(call(second, "requeue", "--json"))["courses"] == 0
+    with redis.Redis.from_url(services.redis_url.get_secret_value()) as client:
+        client.flushall()
+    assert f"jobs enqueued for {due} courses" in call(second, "requeue").stdout
+    assert "0 jobs enqueued for 0 courses" in call(second, "requeue").stdout

@@ -184,6 +184,6 @@ def test_a_course_of_many_requests_is_done_in_slices_that_each_keep_what_they_di
     run = load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS)).run
     monkeypatch.setattr("udecdash_updater.course._SLICE", 4)
     process(postgres, run)
-    assert rows(database, "select judged, unresolved from udecdash.courses order by course_id") == [(3, 6), (1, 1)]
+    assert rows(database, "select judged, unresolved from udecdash.courses order by course_id") == [(11, 6), (1, 1)]
     assert rows(database, "select count(*) from attachment_interactions") == [(5,)]
     assert due(postgres) == []

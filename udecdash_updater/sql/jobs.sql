@@ -122,5 +122,7 @@ values (%(course)s, %(upto)s, %(total)s, %(unresolved)s, %(tables_run)s, %(canva
     %(judged)s, %(interactions)s)
 on conflict (course_id) do update set mark = greatest(courses.mark, excluded.mark), total = excluded.total,
     unresolved = excluded.unresolved, resources_run = excluded.resources_run, canvas_id = excluded.canvas_id,
-    processed_run = excluded.processed_run, processed_at = excluded.processed_at,
-    judged = excluded.judged, interactions = excluded.interactions
+    judged = excluded.judged + case when courses.processed_run = excluded.processed_run then courses.judged else 0 end,
+    interactions = excluded.interactions
+        + case when courses.processed_run = excluded.processed_run then courses.interactions else 0 end,
+    processed_run = excluded.processed_run, processed_at = excluded.processed_at, failures = 0, failure = null
