@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -20,18 +20,20 @@ from udecdash_updater.summary import Summary, TableCounts
 from udecdash_updater.units import duration, size
 
 _COUNTS = ("files", "lines", "loaded", "filtered", "repeated", "rejected", "new", "changed", "gone")
+_FEW_COUNTS = ("files", "loaded", "rejected", "new", "changed", "gone")
+_WIDE = 110
 _WIDTH = 140
 _SHOWN = 20
 _LONGEST = 60
 _STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 
 
-def grid(title: str, *columns: str, numbers: int = 99) -> Grid:
-    """An empty table; all columns but the first are numbers, or the last `numbers` of them."""
+def grid(title: str, *columns: str, texts: Collection[str] = ()) -> Grid:
+    """An empty table; all columns are numbers, which stay in one line, but the first and those named in `texts`."""
     made = Grid(title=title, title_justify="left", header_style="bold")
     for place, column in enumerate(columns):
-        number = place > 0 and place >= len(columns) - numbers
-        made.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=not place)
+        number = place > 0 and column not in texts
+        made.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     return made
 
 
@@ -46,6 +48,10 @@ def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
 
 
+def _is_wide() -> bool:
+    return _console().width >= _WIDE
+
+
 def show_summary(summary: Summary) -> None:
     """A night in tables: what became of each table, the interactions, and how long each stage took."""
     judged = f"{summary.judged:,} requests judged in {summary.courses:,} courses"
@@ -53,20 +59,21 @@ def show_summary(summary: Summary) -> None:
 
 
 def _counted(summary: Summary) -> Grid:
-    table = grid(f"Run {summary.run}: tables", "table", *_COUNTS)
+    names = _COUNTS if _is_wide() else _FEW_COUNTS
+    table = grid(f"Run {summary.run}: tables", "table", *names)
     busiest = sorted(summary.tables, key=lambda one: -(one.new + one.changed + one.gone))[:_SHOWN]
     shown = [one for one in summary.tables if one in busiest or one.table == REQUESTS]
     others = [one for one in summary.tables if one not in shown]
     for one in shown:
-        table.add_row(one.table, *_sums([one]))
+        table.add_row(one.table, *_sums([one], names))
     for title, some in ((f"{len(others)} other tables", others), ("all", summary.tables)):
         table.add_section()
-        table.add_row(title, *_sums(some))
+        table.add_row(title, *_sums(some, names))
     return table
 
 
-def _sums(tables: Sequence[TableCounts]) -> list[str]:
-    return [f"{sum(getattr(one, name) for one in tables):,}" for name in _COUNTS]
+def _sums(tables: Sequence[TableCounts], names: Sequence[str]) -> list[str]:
+    return [f"{sum(getattr(one, name) for one in tables):,}" for name in names]
 
 
 def _interactions(summary: Summary) -> Grid:
@@ -103,7 +110,7 @@ def show_plan(plan: Plan) -> None:
 
 def show_settings(settings: list[Shown]) -> None:
     """Every setting that counts, and where it comes from."""
-    table = grid("Settings", "name", "value", "from", numbers=0)
+    table = grid("Settings", "name", "value", "from", texts={"value", "from"})
     for one in settings:
         table.add_row(one.name, one.value, one.source)
     write(table)
@@ -122,17 +129,16 @@ def show_status(status: Status, zone: ZoneInfo) -> None:
 
 
 def _nights(found: Sequence[Night], zone: ZoneInfo) -> Grid:
-    nights = grid("Last nights", "run", "began", "took", "exit code", "new", "changed", "gone", "remarks")
-    nights.columns[-1].justify = "left"
+    counts = ("new", "changed", "gone") if _is_wide() else ()
+    table = grid("Last nights", "run", "began", "took", "exit code", *counts, "remarks", texts={"remarks"})
     for one in found:
+        began = f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}"
         took = "was killed" if one.seconds is None else duration(one.seconds)
         code = "" if one.exit_code is None else str(one.exit_code)
-        counts = (f"{count:,}" for count in (one.new, one.changed, one.gone))
-        error = (one.error or "").splitlines()[0][:_LONGEST] if one.error else ""
-        began = f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}"
+        error = (one.error or "").partition("\n")[0][:_LONGEST]
         remarks = "; ".join(filter(None, [f"only {', '.join(one.only)}" if one.only else "", error]))
-        nights.add_row(str(one.run), began, took, code, *counts, remarks)
-    return nights
+        table.add_row(str(one.run), began, took, code, *(f"{getattr(one, name):,}" for name in counts), remarks)
+    return table
 
 
 def _running(run: Running, zone: ZoneInfo) -> list[Grid | str]:
@@ -162,9 +168,8 @@ def _read(name: str, tables: Sequence[TableProgress]) -> tuple[str, ...]:
 def _courses(courses: Sequence[Course]) -> list[Grid | str]:
     if not courses:
         return ["Every course is done."]
-    table = grid(
-        f"{len(courses)} courses are not done", "course", "name", "requests wait", "unresolved again", numbers=2
-    )
+    title = f"{len(courses)} courses are not done"
+    table = grid(title, "course", "name", "requests wait", "unresolved again", texts={"name"})
     for one in sorted(courses, key=lambda one: -one.waiting)[:_SHOWN]:
         table.add_row(str(one.course), one.name, f"{one.waiting:,}", f"{one.again:,}")
     if len(courses) > _SHOWN:
