@@ -195,13 +195,13 @@ def install(folder: Path, nights: Path, mail: MailServer) -> Installation:
 
 
 @contextlib.contextmanager
-def supervisord(folder: Path, programs: str) -> Iterator[Path]:
-    """A supervisord with these programs, until the block ends; yields its configuration."""
+def supervisord(folder: Path, programs: str, rights: str = "") -> Iterator[Path]:
+    """A supervisord with these programs, until the block ends; yields its configuration. `rights`: of its socket."""
     folder.mkdir(exist_ok=True)
     control, config = folder / "s.sock", folder / "supervisord.conf"
     user = "user=root\n" if os.geteuid() == 0 else ""
     config.write_text(
-        f"[unix_http_server]\nfile={control}\n[supervisorctl]\nserverurl=unix://{control}\n"
+        f"[unix_http_server]\nfile={control}\n{rights}[supervisorctl]\nserverurl=unix://{control}\n"
         f"[supervisord]\nnodaemon=true\nsilent=true\nminfds=256\nlogfile={folder}/log\n{user}"
         f"pidfile={folder}/pid\nchildlogdir={folder}\n[rpcinterface:supervisor]\n"
         f"supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n{programs}"

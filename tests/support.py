@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,3 +64,25 @@ def processes(mark: str) -> dict[int, str]:
             if mark in line and alive(int(folder.name)):
                 found[int(folder.name)] = line
     return found
+
+
+@contextlib.contextmanager
+def command_lines_with(mark: str) -> Iterator[list[str]]:
+    """Every command line with `mark` in it that any process shows meanwhile."""
+    seen: list[str] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            for line in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    text = line.read_bytes().decode(errors="replace")
+                    seen.extend([text] if mark in text else [])
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()

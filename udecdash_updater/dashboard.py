@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from udecdash_updater import db
+from udecdash_updater import db, roles
 from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.resolution import INTERACTION_TABLES
@@ -27,6 +27,7 @@ def prepare(settings: Settings) -> None:
         for table in INTERACTION_TABLES:
             _create_interactions(cursor, table)
         _create_course_tables(cursor)
+        roles.grant(cursor)
 
 
 def _exists(cursor: db.Cursor, table: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests.installation import Installation, rows
 from tests.mail import mail_server
+from tests.support import command_lines_with
 from udecdash_updater.settings import Settings
 
 CANARIES = {
@@ -29,28 +29,6 @@ while [ "$1" != -- ]; do shift; done
 shift
 exec "$@"
 """
-
-
-@contextlib.contextmanager
-def watched_command_lines() -> Iterator[list[str]]:
-    """Every command line with a canary that any process shows meanwhile."""
-    seen: list[str] = []
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.005):
-            for line in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    text = line.read_bytes().decode(errors="replace")
-                    seen.extend([text] if "canary" in text else [])
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join()
 
 
 @contextlib.contextmanager
@@ -91,7 +69,7 @@ def test_no_secret_appears_anywhere(yesterday: Installation, services: Settings,
     with (
         mail_server(login=("notices@udec.example", CANARIES["SMTP_PASS"])) as server,
         protected(url, CANARIES["REDIS_URL"]) as client,
-        watched_command_lines() as seen,
+        command_lines_with("canary") as seen,
     ):
         mailing = {"SMTP_PORT": str(server.port), "SMTP_USER": "notices@udec.example"}
         site.values |= {**CANARIES, **mailing, "REDIS_URL": address}

@@ -1,0 +1,70 @@
+"""The files of production/ as systemd and an administrator read them; what roles.sql does stands in test_roles.py."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = ("udecdash-updater.service", "udecdash-updater.timer")
+# What keeps a service from doing more than its work; MemoryDenyWriteExecute would stop Node.js.
+HARDENED = {
+    "CapabilityBoundingSet": "",
+    "NoNewPrivileges": "true",
+    "PrivateDevices": "true",
+    "PrivateTmp": "true",
+    "ProtectHome": "true",
+    "ProtectSystem": "strict",
+    "RestrictNamespaces": "true",
+    "RestrictSUIDSGID": "true",
+    "UMask": "0027",
+}
+
+
+def unit(name: str) -> dict[str, dict[str, list[str]]]:
+    """A unit file's sections, each setting with all its values."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    for line in (ROOT / "production" / name).read_text(encoding="utf-8").splitlines():
+        if found := re.fullmatch(r"\[(\w+)\]", line):
+            section = sections.setdefault(found[1], {})
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            section.setdefault(key, []).append(value)
+    return sections
+
+
+def test_the_service_runs_main_py_once_and_gives_it_time_to_put_the_site_back() -> None:
+    service = unit("udecdash-updater.service")["Service"]
+    assert service["Type"] == ["oneshot"]
+    assert service["ExecStart"] == ["/opt/udecdash/venv/bin/python /opt/udecdash/main.py"]
+    assert service["SuccessExitStatus"] == ["10"]
+    assert (service["KillMode"], service["KillSignal"]) == (["mixed"], ["SIGTERM"])
+    assert service["TimeoutStopSec"] == ["5min"]
+
+
+@pytest.mark.parametrize("setting", HARDENED)
+def test_the_service_may_do_no_more_than_its_work(setting: str) -> None:
+    assert unit("udecdash-updater.service")["Service"][setting] == [HARDENED[setting]]
+
+
+def test_the_timer_starts_it_at_the_hour_of_the_crontab_and_makes_up_for_missed_nights() -> None:
+    minute, hour = re.findall(
+        r"^(\d+) (\d+) \* \* \* ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )[0]
+    timer = unit("udecdash-updater.timer")["Timer"]
+    assert timer == {"OnCalendar": [f"*-*-* {int(hour):02}:{minute}:00"], "Persistent": ["true"]}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_understands_both_and_calls_the_service_safe(tmp_path: Path) -> None:
+    for name in UNITS:
+        text = (ROOT / "production" / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("/opt/udecdash/venv/bin/python", "/bin/true"), encoding="utf-8")
+    for command in (["verify", *UNITS], ["security", "--offline=true", "--threshold=20", UNITS[0]]):
+        done = subprocess.run(["systemd-analyze", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        assert "udecdash-updater" not in done.stderr, done.stderr
