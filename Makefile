@@ -1,4 +1,4 @@
-# make demo: a whole night on servers of its own.  make test: every test.  Nothing but Python 3.10+ is needed.
+# make demo: a whole night on servers of its own.  make test: every test.  make bench: how fast it is.  Nothing but Python 3.10+ is needed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
@@ -10,7 +10,7 @@ DAP_VENV ?= .venv-dap
 DAP_CLIENT ?= instructure-dap-client>=2.3,<3
 INSTALLED = pyproject.toml requirements.txt setup.py
 
-.PHONY: demo test lint clean dap-client dap-client-if-possible
+.PHONY: demo test bench lint clean dap-client dap-client-if-possible
 .DEFAULT_GOAL := demo
 
 # SOURCE=dap: the same night, from Canvas Data 2.
@@ -24,6 +24,9 @@ demo: $(VENV)/demo.ready
 
 test: $(VENV)/test.ready lint dap-client-if-possible
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(VENV)/bench.ready
+	$(BIN)/python -m benchmarks.loading
 
 lint: $(VENV)/test.ready
 	$(BIN)/ruff check .
@@ -54,4 +57,8 @@ $(VENV)/demo.ready: $(VENV)/bin/pip $(INSTALLED)
 
 $(VENV)/test.ready: $(VENV)/bin/pip $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,test]'
+	@touch $@ $(VENV)/demo.ready
+
+$(VENV)/bench.ready: $(VENV)/bin/pip $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,benchmarks]'
 	@touch $@ $(VENV)/demo.ready

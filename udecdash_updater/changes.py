@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from udecdash_updater import db
 from udecdash_updater.canvas import Found
@@ -50,8 +51,9 @@ def by_key(cursor: db.Cursor, waiting: Waiting, had: int, staged: int) -> Change
         "staged_columns": _comparable(names, found, "s"),
         "moved": _differ(found.kept_apart(table), found),
     }
-    db.run(cursor, "find_changes", None, **parts)
-    kinds = {kind: (times, keyless) for kind, times, keyless in db.rows(cursor, "count_changes", None, **_first(key))}
+    differing = db.run(cursor, "find_changes", None, **parts)
+    counted = db.rows(cursor, "count_changes", **_first(key)) if differing else []
+    kinds = {kind: (times, keyless) for kind, times, keyless in counted}
     gone, new, changed, moved = (kinds.get(kind, (0, False))[0] for kind in ("gone", "new", "changed", "moved"))
     told_apart = staged - new == had - gone and not any(keyless for _, keyless in kinds.values())
     if told_apart and (not new or not _new_key_twice(cursor, key)):
@@ -92,7 +94,7 @@ def same_key(key: Sequence[str]) -> db.Composable:
     return db.both([db.statement("equal", column=db.identifier(name)) for name in key])
 
 
-def _first(key: Sequence[str]) -> dict[str, db.Composable]:
+def _first(key: Sequence[str]) -> dict[str, Any]:
     return {"key": db.identifier(key[0])}
 
 

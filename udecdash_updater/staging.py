@@ -149,7 +149,7 @@ def _compare_keys(
 ) -> tuple[list[FileCount], Changes | None]:
     """Rows that did not change cannot share anything with each other, so first compare, then settle what shares."""
     differing = changes.by_key(cursor, waiting, had, _loaded(counts))
-    if differing and not repeats.claimed(cursor, waiting):
+    if differing and not (differing.any and repeats.claimed(cursor, waiting)):
         return list(counts), differing
     if differing:
         changes.forget(cursor)

@@ -68,28 +68,31 @@ def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
     waiting: SimpleQueue[Table] = SimpleQueue()
     for table in sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name])):
         waiting.put(table)
-    with ThreadPoolExecutor(settings.load_connections) as pool:
+    with ThreadPoolExecutor(settings.load_connections) as pool, _drained(waiting):
         streams = [pool.submit(_stream, settings, dump, waiting) for _ in range(settings.load_connections)]
-    staged = [one for stream in streams for one in stream.result()]
+        staged = [one for stream in streams for one in stream.result()]
     return sorted(staged, key=lambda one: one.table.name)  # whichever stream was faster
 
 
 def _stream(settings: Settings, dump: Dump, waiting: SimpleQueue[Table]) -> list[Staged]:
-    """Stage tables from the queue, one after the other, until none is left or one of the streams fails."""
+    """Stage tables from the queue, one after the other, until none is left."""
     staged = []
-    whole = False
-    try:
-        with db.told("staging the tables"), db.opened(settings) as connection:
-            with connection.cursor() as cursor:
-                db.run(cursor, "load_session")
-            for table in _taken(waiting):
-                with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
-                    staged.append(stage(cursor, table, dump.files[table.name], settings))
-        whole = True
-    finally:
-        if not whole:
-            deque(_taken(waiting), maxlen=0)  # the others need not go on
+    with db.told("staging the tables"), db.opened(settings) as connection, _drained(waiting):
+        with connection.cursor() as cursor:
+            db.run(cursor, "load_session")
+        for table in _taken(waiting):
+            with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
+                staged.append(stage(cursor, table, dump.files[table.name], settings))
     return staged
+
+
+@contextlib.contextmanager
+def _drained(waiting: SimpleQueue[Table]) -> Iterator[None]:
+    """Nothing waits at the end: who fails, or is interrupted, ends every stream after the table that it is at."""
+    try:
+        yield
+    finally:
+        deque(_taken(waiting), maxlen=0)
 
 
 def _taken(waiting: SimpleQueue[Table]) -> Iterator[Table]:
@@ -100,8 +103,9 @@ def _taken(waiting: SimpleQueue[Table]) -> Iterator[Table]:
 
 def clear_staging(cursor: db.Cursor) -> None:
     """Drop what an earlier run or this one left in staging."""
-    for (name,) in db.rows(cursor, "left_in_staging"):
-        db.run(cursor, "drop_staging", table=db.identifier(STAGING, name))
+    left = [db.identifier(STAGING, name) for (name,) in db.rows(cursor, "left_in_staging")]
+    if left:
+        db.run(cursor, "drop_staging", tables=db.comma(left))
 
 
 def _doubts(

@@ -43,7 +43,7 @@ select set_config('synchronous_commit', 'off', false), set_config('enable_mergej
 alter table {table} alter column {column} type {type}
 
 -- drop_staging: what an earlier run left; the streams' parts of requests hang on the whole
-drop table if exists {table} cascade
+drop table if exists {tables} cascade
 
 -- left_in_staging: tables that an earlier run left in staging
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
