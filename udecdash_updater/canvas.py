@@ -32,7 +32,7 @@ _TYPES = {
     "text": "text",
     "varchar": "varchar(256)",
 }
-_SHORTEST = 256
+_SHORTEST, _LONGEST = 256, 10_485_760
 _KEYS = {"conversation_message_participant_fact": ("conversation_message_id", "user_id")}
 _KEYLESS = {
     "assignment_override_user_rollup_fact",
@@ -122,7 +122,7 @@ def sql_type(table: str, column: Column) -> str:
     if table == "group_membership_fact" and column.name == "group_membership_id":
         return "varchar(256)"
     if column.type == "varchar" and (column.length or 0) > _SHORTEST:
-        return f"varchar({column.length})"
+        return f"varchar({column.length})" if (column.length or 0) <= _LONGEST else "text"
     if column.type not in _TYPES:
         told = f"{table}.{column.name} has the type {column.type!r}"
         raise DumpError(f"schema.json: {told}, which this version does not know.")

@@ -49,8 +49,8 @@ class Table:
 class DumpFile:
     """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them.
 
-    `checksum` is what `rows.trailer` tells of an archive. `earliest`, of requests only, is the file's first timestamp
-    as a text; `verify` fills it in. `label` is its name in the ledger where the path's own is not enough; `translate`
+    `checksum` is what `rows.trailer` tells of an archive, `rows.checksum` of unpacked requests. `earliest`, of requests
+    only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the path's own is not enough; `translate`
     turns its bytes into lines of the log's own form.
     """
 
@@ -129,7 +129,10 @@ def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DumpError(f"{path}: is not a schema of Canvas Data ({type(error).__name__}: {error}).") from None
-    return str(document.get("version", "")), {table.name: table for table in tables}
+    named = {table.name: table for table in tables}
+    if len(named) != len(tables):
+        raise DumpError(f"{path}: names a table twice.")
+    return str(document.get("version", "")), named
 
 
 def _table(entry: Mapping[str, object]) -> Table:
@@ -182,7 +185,8 @@ def _unpacked_files(
         columns = rows.header(path)
         if strange := set(columns) - set(table.column_names) or len(set(columns)) != len(columns):
             raise DumpError(f"{path}, line 1: the header does not name columns of {name}: {strange}.")
-        files[name] = (DumpFile(name, path, path.stat().st_size, columns, header=True),)
+        checksum = rows.checksum(path) if name == REQUESTS else None
+        files[name] = (DumpFile(name, path, path.stat().st_size, columns, header=True, checksum=checksum),)
     return files
 
 
@@ -228,8 +232,13 @@ def set_aside(file: DumpFile, aside: Path) -> Path:
 
 
 def digest(files: Sequence[DumpFile]) -> str:
-    """A digest of the files' names, sizes and checksums: the same for the same part of the same dump."""
-    listed = sorted((file.name, file.size, file.checksum or 0) for file in files)
+    """A digest of the files' names, sizes and checksums: the same for the same part of the same dump.
+
+    Empty for files of which no checksum is known: unpacked ones have the same name every night.
+    """
+    if any(file.checksum is None for file in files):
+        return ""
+    listed = sorted((file.name, file.size, file.checksum) for file in files)
     return hashlib.sha256(repr(listed).encode(errors="surrogateescape")).hexdigest() if files else ""
 
 

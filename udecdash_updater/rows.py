@@ -63,6 +63,15 @@ def trailer(path: Path) -> int | None:
     return None
 
 
+def checksum(path: Path) -> int:
+    """The CRC-32 of an unpacked file, which has no trailer to tell it. Raises DumpError where it cannot be read."""
+    found = 0
+    with reading(path) as file:
+        while block := file.read(BLOCK):
+            found = isal_zlib.crc32(block, found)
+    return found
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[BinaryIO]:
     """`open_file`, closed at the end. Raises DumpError that names the file and its damage, whenever that shows."""

@@ -151,3 +151,16 @@ def test_with_many_tables_the_hint_names_them_all_by_one_word(postgres: Settings
     with pytest.raises(ImplausibleError) as refused:
         load(postgres, night(tmp_path / "2", **dict.fromkeys(many, b"")))
     assert refused.value.hint().endswith("udecdash-updater run --accept all")
+
+
+def test_unpacked_files_that_are_as_long_as_an_earlier_nights_are_no_older_dump(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    for folder, names in (("1", "ab"), ("2", "abc"), ("3", "xy")):
+        unpacked = tmp_path / folder
+        columns = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "varchar")]
+        mini_dump(unpacked, {"course_dim": columns}, {})
+        body = "".join(f"{n}\t{n}\t{name}\n" for n, name in enumerate(names))
+        (unpacked / "course_dim.txt").write_text(f"id\tcanvas_id\tname\n{body}")
+        load(postgres, unpacked, unpacked=unpacked)
+    assert rows(database, "select name from course_dim order by id") == [("x",), ("y",)]

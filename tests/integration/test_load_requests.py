@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
-from tests.dumps import request_dump, request_line
+from tests.dumps import REQUEST, request_dump, request_line
 from tests.installation import rows
 from tests.nights import load
 from udecdash_updater.settings import Settings
@@ -141,3 +141,16 @@ def test_a_file_that_grew_to_the_same_size_is_read_again(
         assert load(postgres, folder).requests.new == 1
     sizes = rows(database, "select count(distinct size), count(distinct checksum) from udecdash.files")
     assert sizes == [(1, 2)]
+
+
+def test_unpacked_requests_of_the_same_length_are_read_again_and_the_same_ones_are_not(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    head = "\t".join(name for name, _ in REQUEST).encode() + b"\n"
+    skipped = []
+    for key in "aabb":
+        folder = request_dump(tmp_path, {})
+        (folder / "requests.txt").write_bytes(head + request_line(id=key))
+        skipped.append(load(postgres, folder, unpacked=folder).requests.skipped)
+    assert skipped == [0, 1, 0, 1]
+    assert rows(database, "select id from requests order by local_id") == [("a",), ("b",)]

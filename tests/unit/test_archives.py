@@ -136,6 +136,13 @@ def test_a_schema_json_that_is_no_ordinary_file_is_refused_unopened(tmp_path: Pa
         dump.read(tmp_path)
 
 
+def test_a_schema_json_that_names_a_table_twice_is_refused(tmp_path: Path) -> None:
+    table = '{"tableName": "item_dim", "columns": [{"name": "id", "type": "bigint"}]}'
+    (tmp_path / "schema.json").write_text(f'{{"version": "1", "schema": {{"a": {table}, "b": {table}}}}}')
+    with pytest.raises(DumpError, match="names a table twice"):
+        dump.read(tmp_path)
+
+
 def test_an_unpacked_table_that_is_no_ordinary_file_is_named_and_never_opened(tmp_path: Path) -> None:
     names = ("good_dim", "pipe_dim", "link_dim", "missing_dim")
     mini_dump(tmp_path, {name: [("id", "bigint")] for name in names}, {})
