@@ -50,8 +50,8 @@ class DumpFile:
     """One file of the dump. `columns` are those of its lines, in order; `header` says that line 1 names them.
 
     `checksum` is what `rows.trailer` tells of an archive, `rows.checksum` of unpacked requests. `earliest`, of requests
-    only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the path's own is not enough; `translate`
-    turns its bytes into lines of the log's own form.
+    only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the
+    path's own is not enough; `translate` turns its bytes into lines of the log's own form.
     """
 
     table: str
