@@ -1,0 +1,219 @@
+"""What Canvas Data 2 may bring from night to night: changes, deletions, other columns, gaps, ids that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+
+from tests import dap_nights
+from tests.dap_nights import put
+from udecdash_updater import dap_batches, dap_ids, dap_tables, db
+from udecdash_updater.dap_relations import RELATIONS
+from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
+from udecdash_updater.settings import Settings
+
+TIME = "2026-01-01T00:00:00.000Z"
+HEADERS = {
+    "canvas.courses": "meta.ts\tkey.id\tvalue.name\tvalue.workflow_state",
+    "canvas.users": "meta.ts\tkey.id\tvalue.name",
+    "canvas.enrollments": "meta.ts\tkey.id\tvalue.user_id\tvalue.course_id\tvalue.type",
+}
+LOG = [
+    *["meta.ts", "key.id", "value.timestamp", "value.user_id", "value.real_user_id", "value.course_id"],
+    *["value.quiz_id", "value.discussion_id", "value.conversation_id", "value.assignment_id", "value.url"],
+    *["value.user_agent", "value.developer_key_id"],
+]
+
+
+def snapshot(folder: Path, night: int, **more: Sequence[str]) -> None:
+    """All tables of a night, empty but for the rows given, as in courses=["7\\tA\\tavailable"]."""
+    for name in dap_batches.NEEDED:
+        if name == dap_batches.WEB_LOGS:
+            continue
+        header = HEADERS.get(name, "meta.ts\tkey.id")
+        rows = more.get(name.removeprefix("canvas."), ())
+        put(folder, name, [header, *(f"{TIME}\t{row}" for row in rows)], night=night)
+
+
+def logged(number: int, **fields: str) -> str:
+    """A line of web_logs."""
+    values = {"ts": TIME, "id": f"{number:08d}-0000-4000-8000-000000000000", "timestamp": "2026-01-01T10:00:00.123Z"}
+    values |= {"user_id": "5", "course_id": "7", "url": "/courses/7"} | fields
+    return "\t".join(values.get(name.partition(".")[2], "\\N") for name in LOG)
+
+
+def rows(database: Connection, query: str) -> list[tuple[Any, ...]]:
+    with database.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def execute(database: Connection, statement: str) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_changes_write_what_changed_and_deletions_take_away(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tavailable", "9\tC\tavailable"])
+    first = dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, canvas_id, name from course_dim order by 1") == [
+        (7, 7, "A"), (8, 8, "B"), (9, 9, "C"),
+    ]  # fmt: skip
+    head = "meta.action\tvalue.workflow_state\tkey.id\tvalue.name\tmeta.ts"  # in another order
+    put(tmp_path, "canvas.courses", [head, f"U\tavailable\t8\tB2\t{TIME}", f"D\t\\N\t9\t\\N\t{TIME}"], night=2, since=1)
+    second = dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name from course_dim order by 1") == [(7, "A"), (8, "B2")]
+    told = {one.table: (one.new, one.changed, one.gone) for one in second.tables.published}
+    assert told["course_dim"] == (0, 1, 1)
+    assert sum(map(sum, told.values())) == 2  # nothing else was touched
+    assert {one.table for one in first.tables.published} == set(RELATIONS)
+
+
+def test_what_lies_on_disk_is_loaded_once_and_a_snapshot_replaces_the_table(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, users=["1\tA", "2\tB"])
+    put(tmp_path, "canvas_logs.web_logs", ["\t".join(LOG), logged(1), logged(1), logged(2)], night=1)
+    assert dap_nights.load(postgres, tmp_path).requests.new == 2
+    again = dap_nights.load(postgres, tmp_path)
+    assert (again.tables.merged, again.requests.counts) == ((), ())
+    put(tmp_path, "canvas.users", ["key.id\tvalue.name", "2\tB", "3\tC"], night=2)
+    put(tmp_path, "canvas_logs.web_logs", ["\t".join(LOG), logged(2), logged(3)], night=2)
+    assert dap_nights.load(postgres, tmp_path).requests.new == 1
+    assert rows(database, "select canvas_id, name from user_dim order by 1") == [(2, "B"), (3, "C")]
+    assert (
+        rows(database, "select timestamp::text, user_id, course_id from requests order by local_id")
+        == [("2026-01-01 10:00:00.123", 5, 7)] * 3
+    )
+    assert rows(database, "select count(*) from udecdash.files where lines <> loaded + filtered + repeated") == [(0,)]
+
+
+def test_columns_that_canvas_adds_or_widens_are_loaded_and_break_nothing(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"])
+    dap_nights.load(postgres, tmp_path)
+    execute(database, "create view titles as select id, name from course_dim")
+    schema = {"properties": {"key": {"properties": {"id": {"type": "integer"}}},
+              "value": {"properties": {"name": {"type": "string"}, "seats": {"type": "integer"}}}}}  # fmt: skip
+    head = "meta.ts\tmeta.action\tkey.id\tvalue.name\tvalue.seats\tvalue.unheard_of"
+    put(tmp_path, "canvas.courses", [head, f"{TIME}\tU\t8\tB\t30\t{{}}"], night=2, since=1, schema=schema)
+    [merged] = dap_nights.load(postgres, tmp_path).tables.merged
+    assert merged.altered == ("canvas.courses.seats", "canvas.courses.unheard_of")
+
+    schema["properties"]["value"]["properties"]["seats"] = {"type": "string"}
+    put(tmp_path, "canvas.courses", [head, f"{TIME}\tU\t8\tB\tmany\t\\N"], night=3, since=2, schema=schema)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, seats, unheard_of from udecdash_dap.courses order by 1") == [
+        (7, None, None), (8, "many", None),
+    ]  # fmt: skip
+    assert rows(database, "select * from titles order by 1") == [(7, "A"), (8, "B")]
+
+
+def test_lines_that_cannot_be_rows_are_rejects_with_file_and_line(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable", "x\tB\tavailable", "9\tC"])
+    done = dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select table_name, line, reason from udecdash.rejects order by line") == [
+        ("canvas.courses", 2, "id: invalid text representation (22P02)"),
+        ("canvas.courses", 3, "3 columns instead of 4"),
+    ]
+    assert rows(
+        database, f"select lines, loaded, rejected from udecdash.files where run_id = {done.run} and lines > 0"
+    ) == [(3, 1, 2)]
+
+
+def test_a_gap_before_the_changes_is_refused(postgres: Settings, tmp_path: Path) -> None:
+    snapshot(tmp_path, 1)
+    dap_nights.load(postgres, tmp_path)
+    put(tmp_path, "canvas.courses", ["meta.action\tkey.id", "U\t7"], night=4, since=3)
+    with pytest.raises(DumpError, match="loaded up to 2026-01-02"):
+        dap_nights.load(postgres, tmp_path)
+
+
+def test_a_table_that_never_came_ends_the_first_load_by_name(postgres: Settings, tmp_path: Path) -> None:
+    put(tmp_path, "canvas.courses", ["key.id", "7"], night=1)
+    with pytest.raises(DumpError, match=r"canvas\.users.* were never downloaded"):
+        dap_nights.load(postgres, tmp_path)
+
+
+def test_a_relation_that_loses_its_rows_is_refused_until_it_is_accepted(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"])
+    dap_nights.load(postgres, tmp_path)
+    put(tmp_path, "canvas.courses", ["key.id"], night=2)
+    with pytest.raises(ImplausibleError, match="course_dim"):
+        dap_nights.load(postgres, tmp_path)
+    with database.cursor() as cursor:
+        assert dap_tables.loaded(cursor)["canvas.courses"] == dap_nights.moment(1)  # nothing was published
+    assert rows(database, "select count(*) from course_dim, udecdash_dap.courses") == [(1,)]
+    dap_nights.load(postgres, tmp_path, accept=["course_dim"])
+    assert rows(database, "select count(*) from course_dim") == [(0,)]
+
+
+def test_a_site_that_moves_keeps_ids_columns_and_views(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(
+        database,
+        "create type state as enum ('available', 'deleted');"
+        "create table course_dim (id bigint primary key, canvas_id bigint unique, name varchar(256),"
+        " workflow_state state, own_column text default 'kept');"
+        "create table user_dim (id bigint primary key, canvas_id bigint unique, name varchar(256), gender text);"
+        "insert into course_dim values (150000000000007, 7, 'A', 'available');"
+        "insert into user_dim values (-99, 1, 'A', 'unknown'), (150000000000002, 2, 'B', null);"
+        "create view seen_courses as select * from course_dim",
+    )
+    snapshot(
+        tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tclaimed"], users=["1\tA", "2\tB", "3\tC"],
+        enrollments=["1\t1\t7\tStudentEnrollment", "2\t3\t8\tStudentEnrollment"],
+    )  # fmt: skip
+    put(tmp_path, "canvas_logs.web_logs", ["\t".join(LOG), logged(1, user_id="1"), logged(2, user_id="4")], night=1)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, canvas_id, workflow_state::text, own_column from seen_courses order by 1") == [
+        (150000000000007, 7, "available", "kept"), (150000000000008, 8, "claimed", "kept"),
+    ]  # fmt: skip
+    assert rows(database, "select id, canvas_id, gender from user_dim order by canvas_id") == [
+        (-99, 1, "unknown"), (150000000000002, 2, None), (150000000000003, 3, None),
+    ]  # fmt: skip
+    assert rows(database, "select user_id, course_id from enrollment_dim order by id") == [
+        (-99, 150000000000007), (150000000000003, 150000000000008),
+    ]  # fmt: skip
+    assert rows(database, "select user_id, course_id from requests order by local_id") == [
+        (-99, 150000000000007), (150000000000004, 150000000000007),
+    ]  # fmt: skip
+    with db.opened(postgres) as connection, connection.cursor() as cursor:
+        assert dap_ids.describe(cursor, postgres) == (
+            "ids go on from Canvas Data 1: shard 15 (as in course_dim), 1 users keep the id that they had"
+        )
+        wrong = postgres.model_copy(update={"dap_shard": 16})
+        with pytest.raises(SettingsError, match="DAP_SHARD: is 16, but course_dim holds ids of the shard 15"):
+            dap_ids.find(cursor, wrong)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        ("(150000000000007, 7), (160000000000008, 8)", "shards 15, 16"),
+        ("(77, 7)", "does not come from their canvas_id"),
+    ],
+)
+def test_ids_that_cannot_go_on_are_refused(postgres: Settings, database: Connection, ids: str, told: str) -> None:
+    execute(database, f"create table course_dim (id bigint, canvas_id bigint); insert into course_dim values {ids}")
+    with db.opened(postgres) as connection, connection.cursor() as cursor, pytest.raises(DumpError, match=told):
+        dap_ids.find(cursor, postgres)
+
+
+def test_a_new_site_has_the_ids_of_canvas_unless_a_shard_is_set(postgres: Settings) -> None:
+    with db.opened(postgres) as connection, connection.cursor() as cursor:
+        assert dap_ids.describe(cursor, postgres) == "ids are those of Canvas, without a shard"
+        sharded = postgres.model_copy(update={"dap_shard": 9})
+        assert dap_ids.describe(cursor, sharded) == "ids go on from Canvas Data 1: shard 9 (as DAP_SHARD says)"
