@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from udecdash_updater import dap, dap_batches, dap_load, dump
+from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
@@ -51,7 +54,8 @@ def _verify_web_log(night: Night) -> None:
 
 def load_tables(night: Night) -> None:
     """The tables of Canvas Data 2 and the dashboard's relations on top of them, in one transaction."""
-    done = dap_load.load(night.settings, night.batches, night.run, night.options)
+    with night.progress.over(_files(night)):
+        done = dap_load.load(night.settings, night.batches, night.run, night.options)
     night.published = True
     for table, reason in night.open_ledger.rows("accepted_doubts"):
         night.warn(f"{table} ({reason}) was accepted as it is")
@@ -65,9 +69,18 @@ def load_tables(night: Night) -> None:
     LOGGER.info("%d relations: %d rows, %d new, %d changed, %d gone", len(done.published), *changes)
 
 
+def _files(night: Night) -> Iterator[DumpFile]:
+    """What the stage "load tables" reads, to tell how far it is."""
+    for batch in night.batches:
+        if batch.name != dap_batches.WEB_LOGS:
+            sizes = (file.size for file in batch.files)
+            yield from (DumpFile(batch.name, *told, ()) for told in zip(batch.paths, sizes, strict=True))
+
+
 def load_requests(night: Night) -> None:
     """What is new of the web log, in one transaction; then the batches have done their work and go."""
-    loaded = dap_load.load_web_log(night.settings, night.batches, night.request_files, night.run)
+    with night.progress.over(night.request_files):
+        loaded = dap_load.load_web_log(night.settings, night.batches, night.request_files, night.run)
     LOGGER.info("web_logs: %d new requests from %d files", loaded.new, len(loaded.counts))
     dap_batches.forget(night.batches)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from udecdash_updater import db, dump, jobs, ledger, maintenance
+from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance
 from udecdash_updater.check_site import STALE_SECONDS, existing
 from udecdash_updater.errors import DatabaseError, DumpError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
@@ -112,6 +112,11 @@ def ledger_fits(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     ledger.demand_schema(cursor, settings.db_schema)
     told = f"tells of the schema {settings.db_schema}"
     yield ok("ledger", f"{told}; the next night brings it up to date" if todo else told)
+
+
+def ids_go_on(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
+    """Canvas Data 2: the ids of a site that has a history can go on."""
+    yield ok("ids", dap_ids.describe(cursor, settings))
 
 
 def last_run_was_good(cursor: db.Cursor) -> Iterator[Finding]:

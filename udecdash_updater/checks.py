@@ -59,6 +59,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield from _tried("rights", lambda: check_database.rights_suffice(settings, cursor))
             yield from _tried("ledger", lambda: check_database.ledger_fits(settings, cursor))
             yield from _tried("loading page", lambda: check_database.page_is_back(settings, cursor))
+            if settings.from_dap:
+                yield from _tried("ids", lambda: check_database.ids_go_on(settings, cursor))
             yield from _records(cursor)
     except UpdaterError as error:
         yield failed("postgresql", error)

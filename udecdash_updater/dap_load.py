@@ -12,6 +12,7 @@ from udecdash_updater import (
     dap_tables,
     dap_weblog,
     db,
+    ledger,
     plausibility,
     requests,
     tables,
@@ -65,6 +66,7 @@ def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOpt
             merged = [dap_tables.merge(cursor, one) for one in staged]
             dap_tables.record(cursor, run, staged, merged)
             published = _publish(cursor, settings, relations, run, options)
+            ledger.demand_newest(cursor, run)
         with connection.cursor() as cursor:
             tables.clear_staging(cursor)
     return TablesLoaded(tuple(merged), tuple(published), waiting, tuple(widened))

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests import dap_nights
 from tests.dap_nights import put
-from udecdash_updater import dap_batches, dap_ids, dap_tables, db
+from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
 from udecdash_updater.settings import Settings
@@ -191,8 +191,10 @@ def test_a_site_that_moves_keeps_ids_columns_and_views(
         (-99, 150000000000007), (150000000000004, 150000000000007),
     ]  # fmt: skip
     with db.opened(postgres) as connection, connection.cursor() as cursor:
-        assert dap_ids.describe(cursor, postgres) == (
-            "ids go on from Canvas Data 1: shard 15 (as in course_dim), 1 users keep the id that they had"
+        [finding] = check_database.ids_go_on(postgres, cursor)
+        assert (finding.name, finding.told) == (
+            "ids",
+            "ids go on from Canvas Data 1: shard 15 (as in course_dim), 1 users keep the id that they had",
         )
         wrong = postgres.model_copy(update={"dap_shard": 16})
         with pytest.raises(SettingsError, match="DAP_SHARD: is 16, but course_dim holds ids of the shard 15"):
