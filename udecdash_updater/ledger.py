@@ -106,6 +106,18 @@ def open_run(settings: Settings, tables: Sequence[str] = ()) -> Ledger:
     return Ledger(connection, run, started, SecretMask(settings.secrets()))
 
 
+def demand_newest(cursor: db.Cursor, run: int) -> None:
+    """Asked at the end of each transaction that loads. Raises DatabaseError when another run has begun since.
+
+    A run whose own connection is cut loses the lock and does not notice.
+    """
+    if db.one(cursor, "newer_run", {"run": run})[0]:
+        raise DatabaseError(
+            "The run lost its connection and with it the lock; another run has begun.",
+            hint="Nothing of this stage was loaded; the other run does all of it.",
+        )
+
+
 def _lock(cursor: db.Cursor) -> None:
     limit = time.monotonic() + _LOCK_SECONDS
     while not db.one(cursor, "try_run_lock")[0]:

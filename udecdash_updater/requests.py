@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from udecdash_updater import dashboard, db, rows
+from udecdash_updater import dashboard, db, ledger, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
@@ -126,6 +126,7 @@ def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence
     db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
     if also:
         also(cursor)
+    ledger.demand_newest(cursor, run)
 
 
 def _create_staging(cursor: db.Cursor) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, drift, plausibility, touched
+from udecdash_updater import db, drift, ledger, plausibility, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
@@ -47,6 +47,7 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
             published = publish(cursor, staged, settings.db_schema)
             record(cursor, run, staged, published)
             plausibility.record(cursor, run, doubts)
+            ledger.demand_newest(cursor, run)
         with connection.cursor() as cursor:
             clear_staging(cursor)
     return published

@@ -12,7 +12,9 @@ from tests import truth
 from tests.dumps import ITEM, request_dump, request_line
 from tests.nights import load, make_nights, mini_dump, process, write_archive
 from tests.nights import truth as told
-from udecdash_updater.errors import DumpError
+from udecdash_updater import dashboard, dump, ledger, requests, tables
+from udecdash_updater.errors import DatabaseError, DumpError
+from udecdash_updater.options import RunOptions
 from udecdash_updater.settings import Settings
 
 
@@ -265,3 +267,24 @@ def test_requests_that_a_found_table_holds_twice_are_left_and_told(
     content = request_line(id="a") + request_line(id="b")
     assert load(postgres, request_dump(tmp_path, {"requests-1.gz": content})).requests.new == 1
     assert rows(database, "select id, count(*) from requests group by 1 order by 1") == [("a", 2), ("b", 1)]
+
+
+def test_a_run_that_lost_its_lock_to_another_one_publishes_nothing_more(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    asked = request_dump(tmp_path, {"requests-1.gz": request_line(id="a")})
+    book = ledger.open_run(postgres)
+    dashboard.prepare(postgres)
+    ours = "datname = current_database() and application_name like '% ledger'"
+    rows(database, f"select pg_terminate_backend(pid) from pg_stat_activity where {ours}")
+    other = ledger.open_run(postgres)
+    found = dump.read(asked)
+    for doing in (
+        lambda: tables.load(postgres, found, book.run, RunOptions()),
+        lambda: requests.load(postgres, found, found.files["requests"], book.run),
+    ):
+        with pytest.raises(DatabaseError, match="another run has begun"):
+            doing()
+    assert rows(database, "select to_regclass('course_dim'), (select count(*) from requests)") == [(None, 0)]
+    other.close()
+    book.close()

@@ -59,6 +59,9 @@ returning id, started_at
 update udecdash.runs set ended_at = clock_timestamp(), exit_code = 1, error = 'killed'
 where ended_at is null and id <> %(run)s
 
+-- newer_run: whether another run began after this one
+select exists (select from udecdash.runs where id > %(run)s)
+
 -- end_run: how it ended
 update udecdash.runs set ended_at = clock_timestamp(), exit_code = %(exit_code)s, error = %(error)s,
     warnings = %(warnings)s where id = %(run)s
