@@ -35,8 +35,10 @@ begin
     execute format('create schema if not exists %I', schema_name);
     create schema if not exists udecdash;
     create schema if not exists udecdash_staging;
+    create schema if not exists udecdash_dap;
     alter schema udecdash owner to udecdash_loader;
     alter schema udecdash_staging owner to udecdash_loader;
+    alter schema udecdash_dap owner to udecdash_loader;
     execute format('grant usage, create on schema %I to udecdash_loader', schema_name);
     execute format('grant usage on schema %I to udecdash_worker, udecdash_reader', schema_name);
     grant usage on schema udecdash to udecdash_worker;
@@ -46,7 +48,8 @@ begin
     select c.oid, c.relowner, c.relnamespace::regnamespace::text as place
     from pg_class c
     where c.relkind in ('r', 'p') and (
-        c.relnamespace in ('udecdash'::regnamespace, 'udecdash_staging'::regnamespace)
+        c.relnamespace in (
+            'udecdash'::regnamespace, 'udecdash_staging'::regnamespace, 'udecdash_dap'::regnamespace)
         or c.relnamespace = (select oid from pg_namespace where nspname = schema_name) and (
             c.relname = 'requests' or c.relname like '%\_dim' or c.relname like '%\_fact'
             or c.relname like '%\_interactions'));
@@ -72,7 +75,7 @@ begin
     end loop;
 
     -- Reading: what is there, and what the loader will create. Writing is granted by the loader itself, table by table.
-    for found in select oid::regclass as name, place from filled where place <> 'udecdash_staging' loop
+    for found in select oid::regclass as name, place from filled where place not in ('udecdash_staging', 'udecdash_dap') loop
         execute format('grant select on %s to udecdash_worker', found.name);
         if found.place <> 'udecdash' then
             execute format('grant select on %s to udecdash_reader', found.name);
