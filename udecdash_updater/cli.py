@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
@@ -16,8 +13,6 @@ from udecdash_updater import (
     checks,
     config,
     dispatch,
-    documents,
-    dump,
     embedded,
     findings,
     logs,
@@ -26,75 +21,13 @@ from udecdash_updater import (
     summary,
     terminal,
 )
-from udecdash_updater.errors import UpdaterError
+from udecdash_updater.command import Group, answer, folder_option, json_option, settings_of, table_names
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
-from udecdash_updater.settings import Settings, demonstrate
+from udecdash_updater.settings import demonstrate
 from udecdash_updater.version import VERSION
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-_Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-class Command(click.Command):
-    """Tells an UpdaterError on standard error, with --json as a document too, and exits with its code."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except UpdaterError as error:
-            if ctx.params.get("as_json"):
-                answer({"exit_code": error.exit_code, "error": error})
-            click.echo(f"{error}\n{error.hint()}", err=True)
-            ctx.exit(error.exit_code)
-
-
-class Group(click.Group):
-    """A group of such commands."""
-
-    command_class = Command
-    group_class = type
-
-
-def answer(document: object) -> None:
-    """Write the one JSON document that --json promises."""
-    click.echo(documents.text(document))
-
-
-def folder_option(function: _Function) -> _Function:
-    """--folder: where main.py and .env are."""
-    return click.option(
-        "--folder",
-        type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-        envvar="UDECDASH_FOLDER",
-        default=".",
-        show_envvar=True,
-        help="The folder of main.py and .env; the current one by default.",
-    )(function)
-
-
-def json_option(function: _Function) -> _Function:
-    """--json: one document on standard output."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")(function)
-
-
-def table_names(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """The tables of the dump on disk that begin so: for shell completion, which must never fail."""
-    with contextlib.suppress(UpdaterError):
-        settings = config.read(context.params.get("folder") or Path())
-        if settings.path_data_files:
-            names = dump.read_schema(settings.path_data_files / "schema.json")[1]
-            return [name for name in names if name.startswith(begun)]
-    return []
-
-
-def settings_of(folder: Path, *, level: int = logging.INFO) -> Settings:
-    """The settings in `folder`, the log set up as they say."""
-    logs.configure(level=level)
-    settings = config.read(folder)
-    logs.configure(settings.secrets(), form=settings.log_format, level=level)
-    return settings
 
 
 @click.group(
