@@ -156,15 +156,20 @@ def page_is_back(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
 
 
 def jobs_are_done(cursor: db.Cursor) -> Iterator[Finding]:
-    """No course waits for its interactions longer than it should."""
+    """No course waits for its interactions longer than it should, and no course's jobs fail."""
     due, found = jobs.due(cursor), db.rows(cursor, "last_run")
+    failing = db.rows(cursor, "failing_courses")
     since = found[0][5] if found else 0.0
     told = f"{len(due)} courses are due" if due else "every course is done"
-    if due and since > _OVERDUE_SECONDS and not ledger.active(cursor):
+    numbers = {"courses_due": len(due), "courses_failing": len(failing)}
+    if failing:
+        told = f"{len(failing)} courses fail, as {failing[0][0]}: {failing[0][2]}"
+        yield warning("jobs", told, "Correct the cause, then: udecdash-updater requeue", **numbers)
+    elif due and since > _OVERDUE_SECONDS and not ledger.active(cursor):
         hint = "See that workers run, then: udecdash-updater requeue"
-        yield warning("jobs", f"{told}, {duration(since)} after the last run began", hint, courses_due=len(due))
+        yield warning("jobs", f"{told}, {duration(since)} after the last run began", hint, **numbers)
     else:
-        yield ok("jobs", told, courses_due=len(due))
+        yield ok("jobs", told, **numbers)
 
 
 def requests_stay(cursor: db.Cursor) -> Iterator[Finding]:

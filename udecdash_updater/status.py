@@ -53,21 +53,39 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A course that is not done: requests that wait to be judged, and unresolved ones to judge again."""
+    """A course that is not done: requests that wait to be judged, and unresolved ones to judge again.
+
+    `failures`: of its jobs, in a row; `failure`: the last one's reason.
+    """
 
     course: int
     name: str
+    waiting: int = 0
+    again: int = 0
+    failures: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of the newest run that has any: in all, and what became of them; `waiting` have not ended."""
+
+    run: int
+    jobs: int
+    done: int
+    failed: int
+    lost: int
     waiting: int
-    again: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The run at work, if one is; the last nights, the newest first; the courses that are not done."""
+    """The run at work, if one is; the last nights, the newest first; the newest jobs; the courses that are not done."""
 
-    running: Running | None
-    nights: tuple[Night, ...]
-    courses: tuple[Course, ...]
+    running: Running | None = None
+    nights: tuple[Night, ...] = ()
+    jobs: Jobs | None = None
+    courses: tuple[Course, ...] = ()
 
 
 def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
@@ -84,12 +102,12 @@ def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
     ):
         db.run(cursor, "only_reading")
         if not db.one(cursor, "ledger_exists")[0]:
-            return Status(None, (), ())
+            return Status()
         _demand_ledger(cursor)
         running = _running(cursor) if ledger.active(cursor) else None
         values = {"running": running.run if running else None, "limit": nights}
         ended = tuple(Night(*row) for row in db.rows(cursor, "last_nights", values))
-        return Status(running, ended, _courses(cursor))
+        return Status(running, ended, _jobs(cursor), _courses(cursor))
 
 
 def _demand_ledger(cursor: db.Cursor) -> None:
@@ -130,9 +148,25 @@ def expected(usual: Sequence[tuple[str, float]], stage: str | None, seconds: flo
     return max(usual[place][1] - seconds, 0.0) + sum(took for _, took in usual[place + 1 :])
 
 
+def _jobs(cursor: db.Cursor) -> Jobs | None:
+    run = db.one(cursor, "newest_run_with_jobs")[0]
+    return Jobs(run, *db.one(cursor, "run_jobs", {"run": run})[:5]) if run else None
+
+
 def _courses(cursor: db.Cursor) -> tuple[Course, ...]:
     if not db.one(cursor, "table_exists", {"table": "course_dim"})[0]:
         return ()
-    due = jobs.due(cursor)
-    names: dict[int, str] = dict(db.rows(cursor, "course_names", {"courses": [one.course for one in due]}))
-    return tuple(Course(one.course, names.get(one.course) or "", one.fresh, one.again) for one in due)
+    due = {one.course: one for one in jobs.due(cursor)}
+    failing: dict[int, tuple[int, str]] = {course: (n, why) for course, n, why in db.rows(cursor, "failing_courses")}
+    numbers = sorted({*due, *failing})
+    names: dict[int, str] = dict(db.rows(cursor, "course_names", {"courses": numbers}))
+    return tuple(
+        Course(
+            number,
+            names.get(number) or "",
+            due[number].fresh if number in due else 0,
+            due[number].again if number in due else 0,
+            *failing.get(number, (0, None)),
+        )
+        for number in numbers
+    )

@@ -15,7 +15,7 @@ from udecdash_updater.dump import REQUESTS
 from udecdash_updater.findings import FAILED, OK, WARNING, Finding
 from udecdash_updater.plan import Plan
 from udecdash_updater.progress import TableProgress
-from udecdash_updater.status import Course, Night, Running, Status
+from udecdash_updater.status import Course, Jobs, Night, Running, Status
 from udecdash_updater.summary import Summary, TableCounts
 from udecdash_updater.units import duration, size
 
@@ -125,6 +125,8 @@ def show_status(status: Status, zone: ZoneInfo) -> None:
         parts.append("No run is at work.")
     if status.nights:
         parts.append(_nights(status.nights, zone))
+    if status.jobs:
+        parts.append(_jobs(status.jobs))
     write(*parts, *_courses(status.courses))
 
 
@@ -165,16 +167,23 @@ def _read(name: str, tables: Sequence[TableProgress]) -> tuple[str, ...]:
     return name, f"{files:,}", size(done), size(total), f"{done / total:.0%}" if total else "", f"{rows:,}"
 
 
+def _jobs(jobs: Jobs) -> str:
+    told = f"Jobs of run {jobs.run}: {jobs.done:,} of {jobs.jobs:,} done, {jobs.waiting:,} wait or are at work"
+    bad = [f"{count:,} {what}" for count, what in ((jobs.failed, "failed"), (jobs.lost, "lost in Redis")) if count]
+    return ", ".join([told, *bad]) + "."
+
+
 def _courses(courses: Sequence[Course]) -> list[Grid | str]:
     if not courses:
         return ["Every course is done."]
     title = f"{len(courses)} courses are not done"
-    table = grid(title, "course", "name", "requests wait", "unresolved again", texts={"name"})
-    for one in sorted(courses, key=lambda one: -one.waiting)[:_SHOWN]:
-        table.add_row(str(one.course), one.name, f"{one.waiting:,}", f"{one.again:,}")
+    table = grid(title, "course", "name", "wait", "again", "failed", "why", texts={"name", "why"})
+    for one in sorted(courses, key=lambda one: (-one.failures, -one.waiting))[:_SHOWN]:
+        counts = (f"{count:,}" if count else "" for count in (one.waiting, one.again, one.failures))
+        table.add_row(str(one.course), one.name, *counts, one.failure or "")
     if len(courses) > _SHOWN:
-        table.add_row("...", f"and {len(courses) - _SHOWN} more", "", "")
-    return [table]
+        table.add_row("...", f"and {len(courses) - _SHOWN} more")
+    return [table, "wait: requests to judge. again: unresolved ones to judge again. failed: jobs in a row."]
 
 
 def show_findings(found: Sequence[Finding]) -> None:

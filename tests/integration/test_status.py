@@ -112,6 +112,31 @@ def test_status_tells_the_stage_of_a_run_at_work_and_the_nights_before(
     assert re.search(r"^\d+ courses are not done", killed, re.MULTILINE)
 
 
+def test_courses_that_fail_are_named_with_the_reason_and_jobs_are_counted(
+    yesterday: Installation, database: Connection
+) -> None:
+    yesterday.fill_in()
+    assert "Every course is done." in call(yesterday, "status").stdout
+    with database.cursor() as cursor:
+        cursor.execute(
+            "update udecdash.courses set failures = 3, failure = 'no room'"
+            " where course_id = (select min(course_id) from udecdash.courses) returning course_id"
+        )
+        [(course,)] = cursor.fetchall()
+        cursor.execute(
+            "insert into udecdash.jobs (id, run_id, queue, courses, requests, outcome) values"
+            " ('a', 1, 'q', '{}', 5, 'done'), ('b', 1, 'q', '{}', 5, 'failed'), ('c', 1, 'q', '{}', 5, null)"
+        )
+    told = document(call(yesterday, "status", "--json"))
+    assert [(one["course"], one["failures"], one["failure"]) for one in told["courses"]] == [(course, 3, "no room")]
+    assert told["jobs"] == {"run": 1, "jobs": 3, "done": 1, "failed": 1, "lost": 0, "waiting": 1}
+    shown = call(yesterday, "status").stdout
+    assert "Jobs of run 1: 1 of 3 done, 1 wait or are at work, 1 failed." in shown
+    assert re.search(rf"│ {course} .* no room", shown)
+    checked = {one["name"]: one for one in document(call(yesterday, "check", "--json", code=None))["checks"]}
+    assert checked["jobs"]["told"] == f"1 courses fail, as {course}: no room"
+
+
 def test_what_a_run_did_is_shown_again_by_its_number(yesterday: Installation) -> None:
     yesterday.fill_in()
     newest = document(call(yesterday, "report", "--json"))
@@ -125,7 +150,12 @@ def test_what_a_run_did_is_shown_again_by_its_number(yesterday: Installation) ->
 
 def test_before_the_first_night_there_is_nothing_to_see(installation: Installation, database: Connection) -> None:
     installation.fill_in()
-    assert document(call(installation, "status", "--json")) == {"running": None, "nights": [], "courses": []}
+    assert document(call(installation, "status", "--json")) == {
+        "running": None,
+        "nights": [],
+        "jobs": None,
+        "courses": [],
+    }
     assert "No night was here yet." in call(installation, "report", code=5).stderr
     assert rows(database, "select nspname from pg_namespace where nspname like 'udecdash%'") == []
 

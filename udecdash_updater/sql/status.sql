@@ -21,5 +21,11 @@ left join lateral (
     select sum(loaded) as new from udecdash.files where run_id = r.id and table_name = 'requests') f on true
 where r.id <> coalesce(%(running)s, 0) order by r.id desc limit %(limit)s
 
+-- newest_run_with_jobs: the newest run that enqueued anything
+select max(run_id) from udecdash.jobs
+
+-- failing_courses: courses whose jobs failed, how often in a row, and why
+select course_id, failures, failure from udecdash.courses where failures > 0
+
 -- course_names: what courses are called
 select id, name from course_dim where id = any (%(courses)s)
