@@ -219,6 +219,8 @@ def _shape(cursor: db.Cursor, staged: StagedBatches) -> list[str]:
     actions += [db.statement("dap_widen", column=db.identifier(name), type=db.raw(wide[name])) for name in wider]
     if actions:
         db.run(cursor, "alter_table", table=target, actions=db.comma(actions))
+    if table.name not in loaded(cursor):
+        return []  # the table was made ready before anything came: Canvas has changed nothing
     return [f"{table.name}.{name}" for name in (*added, *wider)]
 
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
+from tests import dap_nights
 from tests.dap import CLIENT, SECRET, faults, needs_client
-from tests.installation import Installation
+from tests.installation import Installation, rows
+from tests.nights import process
+from tests.nights import truth as told
 from tests.support import processes, until
-from udecdash_updater.demo.canvas_data_2 import tell
+from udecdash_updater import dap_batches
 from udecdash_updater.demo.dap_api.api import Rules
 from udecdash_updater.demo.dap_api.server import running
+from udecdash_updater.settings import Settings
 
 pytestmark = needs_client
 
@@ -21,9 +27,7 @@ pytestmark = needs_client
 @pytest.fixture
 def served(installation: Installation, small_nights: Path) -> Iterator[Path]:
     """The small nights as Canvas Data 2 tells them, served; the site takes them from there."""
-    folder = installation.folder / "dap"
-    for night in (1, 2):
-        tell(small_nights / f"night{night}" / "dataFiles", folder, night)
+    folder = dap_nights.told(installation.folder / "dap", small_nights, 1, 2)
     (folder / "current").write_text("1")
     with running(folder, Rules(client_id="us#me", client_secret=SECRET, minute=0)) as api:
         installation.values |= {
@@ -37,6 +41,32 @@ def served(installation: Installation, small_nights: Path) -> Iterator[Path]:
         for name in ("PATH_CANVAS_CONFIG", "SERVER_CANVAS_DATA_CLI_COMMAND_PATH"):
             del installation.values[name]
         yield folder
+
+
+def counts(database: Connection, interactions: dict[str, Any]) -> dict[str, int]:
+    """How many rows the interaction tables have."""
+    return {name: rows(database, f"select count(*) from {name}")[0][0] for name in _tables(interactions)}
+
+
+def _tables(interactions: dict[str, Any]) -> dict[str, int]:
+    """How many they must have; the ids in them are other ones than those of Canvas Data 1."""
+    return {name: t["must"]["count"] for name, t in interactions.items() if isinstance(t, dict) and "must" in t}
+
+
+def test_a_night_from_canvas_data_2_goes_on_from_the_one_before_and_gives_the_interactions_of_canvas_data_1(
+    installation: Installation, services: Settings, database: Connection, small_nights: Path, served: Path
+) -> None:
+    dap_nights.fetch(served, installation.data_files, 1)
+    process(services, dap_nights.load(services, installation.data_files).run)
+    dap_batches.forget(dap_batches.read(installation.data_files))
+
+    (served / "current").write_text("2")
+    ended = installation.run()
+    process(services, 2)
+    second = told(small_nights / "night2")
+    assert counts(database, second["cumulative"]) == _tables(second["cumulative"])
+    assert (ended.log.count(": incremental of "), ended.log.count(": snapshot of ")) == (18, 0)
+    assert dap_batches.read(installation.data_files) == []
 
 
 def test_a_table_that_cannot_be_downloaded_ends_the_night_by_its_name_and_the_error_of_the_service(
