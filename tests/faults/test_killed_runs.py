@@ -89,6 +89,7 @@ def check(seen: Witness, undisturbed: Digests, database: Connection) -> None:
     assert witness.requests(database) == undisturbed.requests[1]
 
 
+@pytest.mark.timeout(600)  # thirteen runs, also on a machine with other work to do
 def test_runs_killed_at_each_stage_boundary_in_turn_leave_nothing_to_mend(
     yesterday: Installation, services: Settings, database: Connection, small_nights: Path, undisturbed: Digests
 ) -> None:

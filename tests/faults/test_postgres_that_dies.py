@@ -124,6 +124,7 @@ def told_numbers(database: Connection, table: str) -> list[tuple[int, str]]:
     return [(number, name) for number, name in rows(database, f"select id, name::text from {table} order by id")]
 
 
+@pytest.mark.timeout(600)  # ten runs, also on a machine with other work to do
 def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_nothing_to_mend(
     server: PrivateServer, site: Installation, tmp_path: Path
 ) -> None:
