@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
@@ -63,6 +64,7 @@ def untouched(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> bo
     return common == Counter(row[:3] for row in set(before) & set(after))
 
 
+@pytest.mark.timeout(240 * max(1, EXAMPLES // 10))
 @settings(
     max_examples=EXAMPLES,
     derandomize=EXAMPLES == 10,

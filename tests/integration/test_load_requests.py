@@ -75,6 +75,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
     return (tmp_path / str(number) for number in itertools.count())
 
 
+@pytest.mark.timeout(240 * max(1, EXAMPLES // 10))
 @settings(
     max_examples=EXAMPLES,
     derandomize=EXAMPLES == 10,
