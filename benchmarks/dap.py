@@ -1,0 +1,227 @@
+"""How fast a web log of Canvas Data 2 is loaded, and how fast Instructure's own client loads the same.
+
+    .venv-dap/bin/pip install 'instructure-dap-client[postgresql]>=2.3,<3'
+    .venv/bin/python -m benchmarks.dap --rows 1000000
+
+Both fetch the same files from the stand-in of the API and load them into PostgreSQL: a snapshot, then a night in which
+one row in two hundred changed and as many came. The client does it by `initdb` and `syncdb`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import functools
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks.ground import create_database, folder_for_servers, server
+from udecdash_updater import dap, dap_batches, dap_load, dashboard, db, dump, ledger
+from udecdash_updater.canvas_cli import Backoff
+from udecdash_updater.demo.dap_api.api import Rules
+from udecdash_updater.demo.dap_api.server import Running, running
+from udecdash_updater.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "demonstration"
+_INT = {"type": "integer", "format": "int64"}
+_WORDS = ("GET", "POST", "PUT", "DELETE")
+
+
+def _words(*names: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [*names, "__dap_unspecified__"]}
+
+
+# Canvas' own 23 columns, of the types that the client makes of the real schema.
+COLUMNS: dict[str, dict[str, Any]] = {
+    "timestamp": {"type": "string", "format": "date-time"},
+    **dict.fromkeys(
+        ("user_id", "real_user_id", "course_id", "quiz_id", "discussion_id", "conversation_id", "assignment_id"), _INT
+    ),
+    "url": {"type": "string"},
+    "http_method": _words(*_WORDS),
+    "http_status": {"type": "integer", "format": "int16"},
+    "http_version": _words("HTTP/1.1", "HTTP/2.0"),
+    "remote_ip": {"type": "string"},
+    "interaction_micros": {"type": "integer", "format": "int32"},
+    "web_application_controller": {"type": "string", "maxLength": 64},
+    "web_application_action": {"type": "string", "maxLength": 64},
+    "web_application_context_type": _words("Course", "Group", "User"),
+    "web_application_context_id": _INT,
+    "session_id": {"type": "string", "format": "uuid"},
+    "developer_key_id": _INT,
+    "participated": {"type": "boolean"},
+    "user_agent": {"type": "string", "maxLength": 255},
+}
+REQUIRED = ["timestamp", "url", "http_method", "http_status", "http_version", "remote_ip", "interaction_micros"]
+
+
+def row(seed: int, number: int) -> list[str]:
+    """One request, in the order of COLUMNS, its key first; the seed decides all but the key and the time."""
+    rng, course = random.Random(seed * 10**9 + number), 100 + number % 200
+    when = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=number // 10)
+    user, item = 1000 + rng.randrange(20000), rng.randrange(100000)
+    null = "\\N"
+    url = f"/courses/{course}/modules/items/{item}?page={rng.randrange(9)}"
+    values = [when.strftime("%Y-%m-%dT%H:%M:%S.000Z"), str(user), null, str(course), null, null, null, null, url]
+    values += ["GET", "200", "HTTP/1.1", f"10.0.{user % 250}.{item % 250}", str(rng.randrange(900000))]
+    values += ["context_modules", "item_redirect", "Course", str(course), str(uuid.UUID(int=rng.getrandbits(128)))]
+    values += [null, "false", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36"]
+    return [str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))), *values]
+
+
+def tell(served: Path, night: int, rows: Iterator[list[str]]) -> None:
+    """Write one night's web log, as the stand-in serves it."""
+    folder = served / f"night{night}" / "canvas_logs"
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "web_logs.tsv.gz", "wt", compresslevel=1, encoding="utf-8", newline="\n") as file:
+        file.write("\t".join(["meta.ts", "key.id", *(f"value.{name}" for name in COLUMNS)]) + "\n")
+        for one in rows:
+            file.write("\t".join(["2026-01-01T10:00:00.000Z", *one]) + "\n")
+    (folder / "web_logs.schema.json").write_text(json.dumps({"schema": _schema(), "version": 1}))
+    (served / "current").write_text(str(night))
+
+
+def _schema() -> dict[str, Any]:
+    def part(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+    meta = {"ts": {"type": "string", "format": "date-time"}, "action": {"type": "string", "enum": ["U", "D"]}}
+    parts = {
+        "key": part({"id": {"type": "string", "format": "uuid"}}, ["id"]),
+        "value": part(COLUMNS, REQUIRED),
+        "meta": part(meta, ["ts"]),
+    }
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **part(parts, ["key", "meta"])}
+
+
+def nights(served: Path, rows: int) -> None:
+    """Two nights: in the second, one row in two hundred is another, and as many are new."""
+    tell(served, 1, (row(7, number) for number in range(rows)))
+    tell(served, 2, (row(8 if number % 200 == 0 else 7, number) for number in range(rows + rows // 200)))
+    (served / "current").write_text("1")
+
+
+def ask_before(api: Running, query: dict[str, str]) -> str:
+    """Let the stand-in make the files of a query before anything is timed; when its data ends."""
+    pair = base64.b64encode(f"{KEY}:{KEY}".encode()).decode()
+    form = {"Authorization": f"Basic {pair}", "Content-Type": "application/x-www-form-urlencoded"}
+    token = _post(api.url + "/ids/auth/login", b"grant_type=client_credentials", form)["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    told = _post(f"{api.url}/dap/query/canvas_logs/table/web_logs/data", json.dumps(query).encode(), headers)
+    return str(told.get("at") or told["until"])
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    request = urllib.request.Request(url, body, headers)
+    with urllib.request.urlopen(request) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def timed(name: str, work: Callable[[], object]) -> float:
+    """Do it and tell how long it took."""
+    began = time.monotonic()
+    work()
+    took = time.monotonic() - began
+    sys.stdout.write(f"{name:<52} {took:8.1f} s\n")
+    sys.stdout.flush()
+    return took
+
+
+def client(settings: Settings, api: Running, command: str, kind: str) -> None:
+    """Run `initdb` or `syncdb`."""
+    environment = os.environ | {
+        "DAP_API_URL": api.url,
+        "DAP_CLIENT_ID": KEY,
+        "DAP_CLIENT_SECRET": KEY,
+        "DAP_TRACKING": "false",
+        "DAP_CONNECTION_STRING": f"postgresql:///{settings.db_name}",
+        "PGHOST": settings.db_host,
+        "PGPORT": str(settings.db_port),
+        "PGUSER": settings.db_username,
+    }
+    arguments = [command, "--non-interactive", "--loglevel", "warning", kind, "--namespace", "canvas_logs"]
+    subprocess.run([*arguments, "--table", "web_logs"], env=environment, check=True)
+
+
+def prepared(settings: Settings) -> int:
+    """Our schemas and tables are there; the number of a run in the ledger."""
+    book = ledger.open_run(settings)
+    dashboard.prepare(settings)
+    book.close()
+    return book.run
+
+
+def fetched(settings: Settings) -> None:
+    """Our download of the web log alone: the same client, without its database part."""
+    dap.download(settings, backoff=Backoff(first=1, factor=1, longest=1), pace=dap.Pace(1000))
+
+
+def loaded(settings: Settings, run: int) -> None:
+    """Our load of what lies on disk."""
+    batches = dap_batches.read(settings.path_data_files or Path())
+    files, _ = dump.verify(dap_load.web_log_files(settings, batches), threads=settings.load_connections)
+    dap_load.load_web_log(settings, batches, files, run)
+    dap_batches.forget(batches)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--client", default=str(ROOT / ".venv-dap" / "bin" / "dap"))
+    asked = parser.parse_args(arguments)
+    with folder_for_servers() as home, server(home) as postgres:
+        nights(home / "served", asked.rows)
+        settings = create_database(postgres, "dap")
+        with running(home / "served", Rules(part_rows=10**9, minute=0)) as api:
+            chosen = {
+                "path_data_files": home / "data",
+                "server_dap_command_path": asked.client,
+                "dap_api_url": api.url,
+                "dap_client_id": KEY,
+                "dap_client_secret": SecretStr(KEY),
+                "download_attempts": 1,
+            }
+            measure(settings.model_copy(update=chosen), api, home / "served", asked.client)
+    return 0
+
+
+def measure(settings: Settings, api: Running, served: Path, command: str) -> None:
+    """Both, on the same server, one after the other."""
+    dap_batches.NEEDED = (dap_batches.WEB_LOGS,)  # type: ignore[assignment] # nothing else is served here
+    query = {"format": "tsv"}
+    run = prepared(settings)
+    for night, kind in ((1, "initdb"), (2, "syncdb")):
+        (served / "current").write_text(str(night))
+        until = ask_before(api, query | {"mode": "condensed"})
+        ask_before(api, query)
+        query["since"] = until
+        theirs = timed(f"night {night}, the client: {kind}", functools.partial(client, settings, api, command, kind))
+        fetch = timed(f"night {night}, we: the download", functools.partial(fetched, settings))
+        load = timed(f"night {night}, we: the load", functools.partial(loaded, settings, run))
+        sys.stdout.write(
+            f"the load {theirs / load:.1f} times, with the download {theirs / (fetch + load):.1f} times as fast\n"
+        )
+    with db.opened(settings) as connection, connection.cursor() as cursor:
+        for table in ("canvas_logs.web_logs", "requests"):
+            cursor.execute(f"select count(*) from {table}")
+            sys.stdout.write(f"{table}: {cursor.fetchall()[0][0]} rows\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
