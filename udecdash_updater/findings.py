@@ -38,8 +38,8 @@ def warning(name: str, told: str, hint: str, **numbers: float) -> Finding:
 
 
 def failed(name: str, error: UpdaterError, **numbers: float) -> Finding:
-    """It does not work: what a night would end with."""
-    return Finding(name, FAILED, str(error), error.hint(), error.exit_code, numbers)
+    """It does not work: what a night would end with. Told without the error's own sentence, which is of a night."""
+    return Finding(name, FAILED, error.detail.strip() or str(error), error.hint(), error.exit_code, numbers)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
