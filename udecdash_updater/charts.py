@@ -13,6 +13,7 @@ from dataclasses import dataclass
 ROW = 44  # pixels of a row with its name above its bar
 BAR = 14
 PLOT = 150  # height of a chart of columns
+GUTTER = 16  # percent: where the values stand, left of the columns
 _LEAST = 0.4  # percent: a bar that would be thinner is not seen
 _LEAST_HEIGHT = 1.5
 _GAP = 0.25  # of a column's width, between two columns
@@ -75,7 +76,7 @@ def columns(values: Sequence[Sequence[tuple[str, float, str]]], *, least: int = 
     top = _top(sums) if cut else max(sums, default=0)
     grid = _grid(top or 1, PLOT)
     scale = PLOT / (top or 1)
-    step = 100 / max(len(values), least)
+    step = (100 - GUTTER) / max(len(values), least)
     bars = []
     for number, (column, whole) in enumerate(zip(values, sums, strict=True)):
         y = float(PLOT)
@@ -84,7 +85,7 @@ def columns(values: Sequence[Sequence[tuple[str, float, str]]], *, least: int = 
             if value:
                 height = max(value * shrink * scale, _LEAST_HEIGHT)
                 y -= height
-                bars.append(Bar(number * step, y, step * (1 - _GAP), height, series, text, cut=shrink < 1))
+                bars.append(Bar(GUTTER + number * step, y, step * (1 - _GAP), height, series, text, cut=shrink < 1))
     return Chart(tuple(bars), tuple((PLOT - value * scale, value) for _, value in grid), PLOT)
 
 

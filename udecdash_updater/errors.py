@@ -144,6 +144,15 @@ class NoticeError(UpdaterError):
     default_hint_es = "Revise SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASS y NOTIFICATION_EMAILS."
 
 
+class ReportError(UpdaterError):
+    """The report could not be written."""
+
+    exit_code = 10
+    spanish = "No se pudo escribir el informe."
+    default_hint = "Check that REPORT_DIR and the folder of METRICS_FILE exist and may be written by this user."
+    default_hint_es = "Revise que REPORT_DIR y la carpeta de METRICS_FILE existan y que este usuario pueda escribir."
+
+
 class RunActiveError(UpdaterError):
     """Another run is active."""
 

@@ -155,22 +155,27 @@ def history(settings: Settings, runs: int) -> tuple[RunFigures, ...]:
 
 def _history(cursor: db.Cursor, run: int | None, limit: int) -> tuple[RunFigures, ...]:
     found = db.rows(cursor, "newest_runs", {"run": run, "limit": limit})
-    return tuple(RunFigures(*row[:4], row[4] or "", tuple(row[5]), *row[6:]) for row in found)
+    return tuple(
+        RunFigures(number, started, ended, code, error or "", tuple(warnings), new, changed, gone, rejected)
+        for number, started, ended, code, error, warnings, new, changed, gone, rejected in found
+    )
 
 
 def _interactions(cursor: db.Cursor) -> Interactions | None:
     """What the tables hold; None when they cannot be counted in time."""
-    by_hour, exact = {}, True
+    by_hour: dict[str, tuple[int, ...]] = {}
+    exact = True
     try:
         for kind in INTERACTION_TABLES:
             sizes = db.rows(cursor, "table_size", {"table": kind})
             if not sizes:
                 continue
             share = min(1.0, _SAMPLE_ROWS / max(sizes[0][0], 1))
-            found = dict(db.rows(cursor, "interactions_by_hour", {"percent": 100 * share}, table=db.identifier(kind)))
+            found: dict[int, int] = dict(
+                db.rows(cursor, "interactions_by_hour", {"percent": 100 * share}, table=db.identifier(kind))
+            )
             by_hour[kind] = tuple(round(found.get(hour, 0) / share) for hour in range(HOURS))
             exact = exact and share == 1
     except db.Error:
         return None
     return Interactions(by_hour, exact)
-

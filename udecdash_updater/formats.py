@@ -36,6 +36,20 @@ class Format:
         text = f"{value:,.{decimals}f}"
         return text.translate(_DECIMALS) if self.language == "es" else text
 
+    def compact(self, value: float) -> str:
+        """A round number in few letters, for axes.
+
+        >>> [Format("es", ZoneInfo("UTC")).compact(v) for v in (0.5, 20, 1500, 200_000, 2_500_000)]
+        ['0,5', '20', '1.500', '200 mil', '2,5 M']
+        """
+        for size, name in ((1e6, "M"), (1e3, "mil" if self.language == "es" else "k")):
+            if value >= 10 * size or value >= size == 1e6:
+                return f"{self._short(value / size)} {name}"
+        return self._short(value)
+
+    def _short(self, value: float) -> str:
+        return self.number(value, 0 if value == int(value) else 1)
+
     def duration(self, seconds: float) -> str:
         """A duration, as exact as one wants to know it.
 

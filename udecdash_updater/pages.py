@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 
 @functools.cache
@@ -22,3 +24,14 @@ def _environment() -> Environment:
 def render(template: str, **values: object) -> str:
     """The named file of templates/ with `values` filled in."""
     return _environment().get_template(template).render(values)
+
+
+@functools.cache
+def words(template: str) -> Any:  # noqa: ANN401 - whatever names the file sets
+    """The names that a file of words sets, as attributes."""
+    return _environment().get_template(template).module
+
+
+def safe(html: str) -> Markup:
+    """HTML of ours, which is not escaped."""
+    return Markup(html)  # noqa: S704 - never anything from outside

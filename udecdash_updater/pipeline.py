@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, live, logs, notices, plan, settings, terminal
+from udecdash_updater import db, live, logs, notices, plan, publishing, settings, terminal
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -114,6 +114,7 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
                 if isinstance(failure.error, RunActiveError):
                     return RunResult(failure.error.exit_code, error=failure.error, stage=stage.name)
         _put_back(night, failures)
+        _publish(night, failures)
         _tell(night, failures, mask, tail)
         result = _result(night, failures)
         _close(night, result)
@@ -177,6 +178,14 @@ def _put_back(night: Night, failures: list[Failure]) -> None:
         failures.append(Failure("clear", error, ends=True))
 
 
+def _publish(night: Night, failures: list[Failure]) -> None:
+    """Write the report's pages and the metrics, of failed nights too; what cannot be written is a warning."""
+    result = _result(night, failures)
+    _record_end(night, result)
+    for untold in publishing.publish(night.settings, result.run, night.started, result.exit_code):
+        night.warn(untold)
+
+
 def _tell(night: Night, failures: list[Failure], mask: SecretMask, tail: Tail) -> None:
     """Tell whoever wants to know of the night. A notice never fails it: what cannot be sent is a warning."""
     notice = Notice(
@@ -212,8 +221,12 @@ def _result(night: Night, failures: list[Failure]) -> RunResult:
     )
 
 
-def _close(night: Night, result: RunResult) -> None:
+def _record_end(night: Night, result: RunResult) -> None:
     _note(night, "end_run", result.exit_code, str(result.error) if result.error else None, list(result.warnings))
+
+
+def _close(night: Night, result: RunResult) -> None:
+    _record_end(night, result)  # once more: who could not be told is a warning too
     took = (datetime.now(timezone.utc) - night.started).total_seconds()
     facts = {"run": result.run, "exit_code": result.exit_code, "seconds": round(took, 3)}
     LOGGER.info("the run ended with exit code %d after %s", result.exit_code, duration(took), extra=facts)

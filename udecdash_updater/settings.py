@@ -137,6 +137,8 @@ class Settings(BaseSettings):
     notify_on: Occasion = "failure"
     webhook_url: WebUrl = SecretStr("")
     heartbeat_url: WebUrl = SecretStr("")
+    report_dir: Folder | None = None
+    metrics_file: Folder | None = None
     language: Language = "es"
     log_format: LogForm = "text"
     db_sslmode: SslMode = "prefer"

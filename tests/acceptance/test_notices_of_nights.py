@@ -1,4 +1,4 @@
-"""A bad night, a good one, another good one: what mail, chat and heartbeat hear of each."""
+"""A bad night, a good one, another good one: what mail, chat and heartbeat hear of each, and what its page says."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def test_a_failure_and_the_first_good_night_after_it_are_told_once_each(yesterda
     site = yesterday
     with web_server() as chat, web_server() as pulse:
         site.values |= {"WEBHOOK_URL": f"{chat.address}/secret-token", "HEARTBEAT_URL": f"{pulse.address}/secret-pulse"}
+        site.values |= {"REPORT_DIR": str(site.folder / "pages"), "METRICS_FILE": str(site.folder / "udecdash.prom")}
         site.faults({"fault": "exit", "code": 9})
         logs = [site.run(3).log]
         site.faults()
@@ -22,6 +23,12 @@ def test_a_failure_and_the_first_good_night_after_it_are_told_once_each(yesterda
     assert ["failed" in texts[0], "works again; it had failed once" in texts[1], len(texts)] == [True, True, 2]
     began, good = "/secret-pulse/start", "/secret-pulse"
     assert pulse.paths == [began, f"{good}/fail", began, good, began, good]
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (site.folder / "pages").iterdir()}
+    verdicts = ["failed in stage “download”", "The night went well", "The night went well"]
+    for run, verdict in enumerate(verdicts, 2):  # the first night was without pages
+        assert verdict in pages[f"run-{run:06d}.html"]
+    assert "udecdash_last_run_success 1.0" in (site.folder / "udecdash.prom").read_text(encoding="utf-8")
+    assert "secret-" not in "".join(pages.values())
     assert "secret-" not in "".join(logs + texts + [mail.text + mail.html for mail in site.mail.mails])
 
 

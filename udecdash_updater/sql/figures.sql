@@ -8,7 +8,10 @@ appended as (
     select f.run_id, sum(f.rejected) as rejected, sum(f.loaded) filter (where l.run_id is null) as new
     from udecdash.files f left join udecdash.table_loads l using (run_id, table_name)
     where f.run_id in (select id from chosen) group by f.run_id)
-select c.id, c.started_at, c.ended_at, c.exit_code, c.error, c.warnings,
+-- A killed run is closed by the next one: how long it lived is seen in its stages.
+select c.id, c.started_at, case when c.error = 'killed' then coalesce(
+        (select max(coalesce(s.ended_at, s.started_at)) from udecdash.stages s where s.run_id = c.id), c.started_at)
+    else c.ended_at end, c.exit_code, c.error, c.warnings,
     (coalesce(l.new, 0) + coalesce(a.new, 0))::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint,
     coalesce(a.rejected, 0)::bigint
 from chosen c left join loads l on l.run_id = c.id left join appended a on a.run_id = c.id order by c.id

@@ -1,0 +1,32 @@
+"""What a run leaves for people and machines to read: the report's pages and the metrics. It cannot fail the night."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from udecdash_updater import backlog, figures, metrics, report_page
+from udecdash_updater.errors import UpdaterError
+from udecdash_updater.settings import Settings
+
+
+def publish(settings: Settings, run: int | None, started: datetime, exit_code: int) -> list[str]:
+    """Write pages and metrics of a run that has ended, where they are wanted; `run` is None if it got no number.
+
+    Returns why some could not be written, one sentence each.
+    """
+    if settings.report_dir is None and settings.metrics_file is None:
+        return []
+    found, left, untold = None, None, []
+    if run is not None:
+        try:
+            found = figures.read(settings, run, runs=report_page.SHOWN_NIGHTS)
+            left = backlog.read(settings)
+            if settings.report_dir:
+                report_page.write_pages(settings, found, left)
+        except UpdaterError as error:
+            untold.append(f"The report's pages could not be written: {error}")
+    try:
+        metrics.write(settings, started, exit_code, found, left)
+    except UpdaterError as error:
+        untold.append(str(error))
+    return untold
