@@ -17,6 +17,7 @@ from udecdash_updater import (
     findings,
     logs,
     maintenance,
+    report_page,
     status,
     summary,
     terminal,
@@ -145,15 +146,19 @@ def status_command(*, nights: int, folder: Path, as_json: bool) -> None:
     epilog="""\b
 Examples:
   udecdash-updater report                   the newest run
-  udecdash-updater report 12                run 12; `status` shows the numbers of the last ones"""
+  udecdash-updater report 12                run 12; `status` shows the numbers of the last ones
+  udecdash-updater report --pages           its pages in REPORT_DIR too, as things stand now"""
 )
 @click.argument("run", type=click.IntRange(1), required=False)
+@click.option("--pages", is_flag=True, help="Write the run's pages in REPORT_DIR anew, and say where on stderr.")
 @folder_option
 @json_option
-def report(*, run: int | None, folder: Path, as_json: bool) -> None:
+def report(*, run: int | None, pages: bool, folder: Path, as_json: bool) -> None:
     """Show what a run did: each table, each stage, the interactions."""
     with embedded.visited(settings_of(folder, level=logging.WARNING)) as settings:
         found = summary.read(settings, run)
+        if pages:
+            click.echo(f"written: {report_page.write(settings, run)}", err=True)
     if as_json:
         answer(found)
     else:

@@ -304,8 +304,7 @@ def _lenient(values: Mapping[str, Any], error: ValidationError) -> Settings:
 
 def missing(settings: Settings) -> list[str]:
     """What is needed and blank, one sentence each. Which settings may be blank is the design's own table."""
-    found = _missing_database(settings)
-    found += _missing_paths(settings)
+    found = _missing_database(settings) + _missing_paths(settings)
     if settings.path_concat != os.sep and len(settings.path_concat) > 1:
         found.append("PATH_CONCAT: must be one character, the system's path separator")
     return found
