@@ -94,6 +94,21 @@ def test_what_lies_on_disk_is_loaded_once_and_a_snapshot_replaces_the_table(
     assert rows(database, "select count(*) from udecdash.files where lines <> loaded + filtered + repeated") == [(0,)]
 
 
+def test_batches_that_waited_are_loaded_at_once_and_the_newest_word_counts(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, users=["1\tA", "2\tB", "3\tC"])
+    head = "meta.action\tkey.id\tvalue.name"
+    put(tmp_path, "canvas.users", [head, "D\t1\t\\N", "U\t2\tB2", "D\t3\t\\N"], night=2, since=1)
+    put(tmp_path, "canvas.users", [head, "U\t1\tA3", "U\t4\tD", "D\t2\t\\N"], night=3, since=2)
+    done = dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A3"), (4, "D")]
+    counted = (
+        f"select lines, loaded, repeated from udecdash.files where run_id = {done.run} and table_name = 'canvas.users'"
+    )
+    assert rows(database, f"{counted} order by file_name") == [(3, 0, 3), (3, 1, 2), (3, 3, 0)]
+
+
 def test_columns_that_canvas_adds_or_widens_are_loaded_and_break_nothing(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
