@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO, cast
@@ -13,10 +12,11 @@ from udecdash_updater.dap_batches import WEB_LOGS, Batch
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dap_schema import ACTION
 from udecdash_updater.dump import REQUESTS, DumpFile
+from udecdash_updater.errors import DumpError
 from udecdash_updater.sieve import FILTERED_BY, KEPT
 
 _NULL = b"\\N"
-_STAMP = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?Z?")
+_NEEDED = ("id", "timestamp", "user_id", "course_id", "url")
 _IDS = ("course_id", "quiz_id", "discussion_id", "conversation_id", "assignment_id")
 _KNOWN = 1 << 18  # ids remembered for each column
 
@@ -43,12 +43,15 @@ def files(batches: Sequence[Batch]) -> list[DumpFile]:
 
 def _columns(header: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the file, and at the end those that are looked at and that this version of the table lacks."""
+    if lacking := [name for name in _NEEDED if name not in header]:
+        raise DumpError(f"{WEB_LOGS} lacks the columns {', '.join(lacking)}.")
     return (*header, *(name for name in (*KEPT, *FILTERED_BY) if name not in header))
 
 
 def with_ids(file: DumpFile, ids: Ids) -> DumpFile:
     """The file with what turns its bytes into lines of the log's own form, ids made the dashboard's."""
-    width, changes = len(dap_schema.columns(file.path, WEB_LOGS)), _changes(file.columns, ids)
+    width = len(dap_schema.columns(file.path, WEB_LOGS))
+    changes = _changes(file.columns[:width], ids)
     user, action = file.columns.index("user_id"), file.columns.index(ACTION) if ACTION in file.columns else -1
 
     def translate(plain: BinaryIO) -> BinaryIO:
@@ -61,7 +64,7 @@ def with_ids(file: DumpFile, ids: Ids) -> DumpFile:
 def _changes(columns: Sequence[str], ids: Ids) -> list[_Change]:
     changes: list[_Change] = [(columns.index("timestamp"), _stamp)]
     if ids.shard or ids.users:
-        changes += [(columns.index(name), _mapped(ids.of)) for name in _IDS]
+        changes += [(columns.index(name), _mapped(ids.of)) for name in _IDS if name in columns]
         changes.append((columns.index("user_id"), _mapped(ids.user)))
     return changes
 
@@ -69,23 +72,21 @@ def _changes(columns: Sequence[str], ids: Ids) -> list[_Change]:
 def _mapped(of: Callable[[int], int]) -> Callable[[bytes], bytes]:
     @functools.lru_cache(maxsize=_KNOWN)
     def changed(field: bytes) -> bytes:
-        return b"%d" % of(int(field)) if field.isdigit() else field
+        return b"%d" % of(int(field)) if field.lstrip(b"-").isdigit() else field
 
     return changed
 
 
 def _stamp(field: bytes) -> bytes:
-    """`2026-11-01T12:00:00.000Z` as Canvas Data 1 wrote it; what is of another form stays, to be rejected."""
-    if found := _STAMP.fullmatch(field):
-        return b"%b %b%b" % (found[1], found[2], found[3] or b"")
-    return field
+    """`2026-11-01T12:00:00.000Z` as Canvas Data 1 wrote it; whether it is a time at all is judged with the others."""
+    return field[:10] + b" " + field[11:-1] if field[10:11] == b"T" and field.endswith(b"Z") else field
 
 
 def _translated(
     plain: BinaryIO, width: int, lacking: int, changes: Sequence[_Change], places: tuple[int, int]
 ) -> Iterator[bytes]:
     user, action = places
-    more = [_NULL] * lacking
+    end = b"\t\\N" * lacking + b"\n"
     for raw in plain:
         fields = raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\t")
         if len(fields) != width:  # its own reject
@@ -95,4 +96,4 @@ def _translated(
             fields[place] = change(fields[place])
         if action >= 0 and fields[action] == b"D":  # nothing but its key came: it is filtered (R1)
             fields[user] = _NULL
-        yield b"\t".join(fields + more) + b"\n"
+        yield b"\t".join(fields) + end
