@@ -67,8 +67,9 @@ class DataUpdater:
         """Run one night. Returns its result and never raises; `.exit_code` is what the script exits with.
 
         `options` are of this run alone, beyond the settings. With `dry_run` nothing is touched: the result's `plan`
-        tells what would be loaded.
+        tells what would be loaded. What this process creates from then on is closed to other accounts.
         """
+        os.umask(os.umask(0o077) | 0o027)
         mask, tail = logs.configure(form=os.environ.get("LOG_FORMAT", "text"))
         try:
             found = settings.load(self._folder)
