@@ -111,13 +111,14 @@ def farewell(site: Site, home: Path) -> str:
     """What the demonstration ends with: the mail of the night, and what to look at next."""
     newest = max(site.mails.glob("*.eml"), default=None)
     mail = mail_sink.show(newest) if newest else "No mail was sent.\n"
+    again = "make demo SOURCE=dap" if "dap_api_url" in site.values else "make demo"
     return f"""\
 
 The mail that {ADMINISTRATOR} got / El correo que recibió:
 
 {mail}
 This was night {site.night} of a made-up university. What to look at next / Qué mirar ahora:
-  - the next night, which loads only what is new:  make demo
+  - the next night, which loads only what is new:  {again}
   - the front end, its page back in place:         {site.front_end / "index.html"}
   - every mail that was sent:                      {site.mails}
   - the data as it was downloaded:                 {site.values["path_data_files"]}
