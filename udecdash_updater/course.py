@@ -12,21 +12,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from udecdash_updater import db, logged
+from udecdash_updater.answers import HITS, MISSES, WANTS, Answers
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier, Interaction
-from udecdash_updater.resolution import INTERACTION_TABLES, Unresolved
+from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.resources import Resources, pages_by_slug
 from udecdash_updater.settings import Settings
 from udecdash_updater.weblog import Request
 
 _SLICE = 500_000
 _CHUNK = 10_000
-_HITS = (
-    "place", "kind", "course_id", "user_id", "item_id", "item_canvas_id", "viewed", "url", "device", "downloaded",
-)  # fmt: skip
-_MISSES = ("place", "course_id", "user_id", "url", "error_label", "error_message", "log")
-_WANTS = ("place", "number", "resource")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +67,9 @@ class Progress:
 
 @dataclass(slots=True)
 class _Judged:
-    """One course's answers on their way to the database."""
+    """One course's answers, and what became of the requests that were judged again, by their numbers."""
 
-    hits: list[tuple[int, Interaction]] = field(default_factory=list)
-    misses: list[tuple[Request, Unresolved]] = field(default_factory=list)
-    wants: list[tuple[int | None, int | None, int]] = field(default_factory=list)
-    missed: set[str] = field(default_factory=set)
+    answers: Answers
     again: list[int] = field(default_factory=list)
     resolved: list[int] = field(default_factory=list)
     relabelled: list[tuple[int, str | None, str]] = field(default_factory=list)
@@ -123,13 +116,12 @@ def _process(cursor: db.Cursor, own: Settings, run: int, course: int, progress: 
         db.run(cursor, table)
     pages = pages_by_slug(db.rows(cursor, "course_pages", {"course": course}))
     classifier = Classifier(progress.canvas_id, pages, Resources(), Clock(own.time_zone))
-    judged = _Judged()
+    judged = _Judged(Answers(classifier))
     known = _judge_again(cursor, classifier, course, progress, judged)
     span = {"course": course, "mark": progress.mark, "upto": progress.upto}
     for chunk in _chunks(cursor, "new_requests", span):
-        requests = [Request._make(row) for row in chunk]
-        _judge_new(cursor, classifier, [r for r in requests if r.id not in known], judged)
-        judged.fresh += len(requests)
+        _judge_new(cursor, classifier, [row for row in chunk if row[1] not in known] if known else chunk, judged)
+        judged.fresh += len(chunk)
     written = _write(cursor, course, judged, whole=progress.whole)
     done = _done(course, progress, judged, written)
     _move_mark(cursor, run, progress, done, judged.fresh)
@@ -138,7 +130,7 @@ def _process(cursor: db.Cursor, own: Settings, run: int, course: int, progress: 
 
 def _done(course: int, progress: Progress, judged: _Judged, written: int) -> CourseDone:
     before = judged.read if progress.whole else progress.unresolved
-    left = before - len(judged.resolved) + len(judged.missed)
+    left = before - len(judged.resolved) + len(judged.answers.missed)
     return CourseDone(course, judged.fresh + judged.read, written, left, progress.upto < progress.newest)
 
 
@@ -179,6 +171,7 @@ def _judge_again(
         again = [(number, label, request) for number, label, request in told if request and request.id not in known]
         # The same request twice, as another program may have left it, ends in one place.
         judged.resolved += [number for number, _, request in told if request and request.id in known]
+        judged.answers.trim()
         _look_up(cursor, classifier, [request for _, _, request in again])
         for number, label, request in again:
             _answer_again(classifier, number, label, request, judged)
@@ -190,30 +183,24 @@ def _judge_again(
 def _answer_again(classifier: Classifier, number: int, label: str | None, request: Request, judged: _Judged) -> None:
     answer = classifier.classify(request)
     if isinstance(answer, Interaction):
-        judged.hits.append((request.local_id, answer))
+        judged.answers.add(request)
         judged.resolved.append(number)
         return
-    judged.wants += [(None, number, want) for want in classifier.wants(request)]
+    judged.answers.wants += [f"\\N\t{number}\t{want}\n" for want in classifier.wants(request)]
     if answer.label != label:
         judged.relabelled.append((number, answer.label, answer.message))
 
 
-def _judge_new(cursor: db.Cursor, classifier: Classifier, requests: Sequence[Request], judged: _Judged) -> None:
-    _look_up(cursor, classifier, requests)
-    for request in requests:
-        answer = classifier.classify(request)
-        if isinstance(answer, Interaction):
-            judged.hits.append((request.local_id, answer))
-        elif request.id not in judged.missed:
-            judged.missed.add(request.id)
-            judged.misses.append((request, answer))
-            judged.wants += [(request.local_id, None, want) for want in classifier.wants(request)]
+def _judge_new(cursor: db.Cursor, classifier: Classifier, rows: Sequence[db.Row], judged: _Judged) -> None:
+    judged.answers.trim()
+    _look_up(cursor, classifier, rows)
+    for row in rows:
+        judged.answers.add(row)
     _send(cursor, judged)
 
 
-def _look_up(cursor: db.Cursor, classifier: Classifier, requests: Sequence[Request]) -> None:
-    classifier.trim()
-    while needs := classifier.needs(requests):
+def _look_up(cursor: db.Cursor, classifier: Classifier, rows: Sequence[db.Row]) -> None:
+    while needs := classifier.needs(rows):
         for lookup, ids in needs.items():
             parts = {"columns": db.identifiers(lookup.columns), "table": db.identifier(lookup.table)}
             found = db.rows(cursor, "look_up", {"ids": sorted(ids)}, **parts, column=db.identifier(lookup.column))
@@ -221,15 +208,9 @@ def _look_up(cursor: db.Cursor, classifier: Classifier, requests: Sequence[Reque
 
 
 def _send(cursor: db.Cursor, judged: _Judged) -> None:
-    db.copy_rows(cursor, "hits", _HITS, [(place, *hit) for place, hit in judged.hits])
-    lines = [
-        (r.local_id, r.course_id, r.user_id, r.url or "", miss.label, miss.message, r.log())
-        for r, miss in judged.misses
-    ]
-    db.copy_rows(cursor, "misses", _MISSES, lines)
-    db.copy_rows(cursor, "wants", _WANTS, judged.wants)
-    for sent in (judged.hits, judged.misses, judged.wants):
-        sent.clear()
+    db.copy_lines(cursor, "hits", HITS, judged.answers.hits)
+    db.copy_lines(cursor, "misses", MISSES, judged.answers.misses)
+    db.copy_lines(cursor, "wants", WANTS, judged.answers.wants)
 
 
 def _write(cursor: db.Cursor, course: int, judged: _Judged, *, whole: bool) -> int:

@@ -298,7 +298,8 @@ def copy_in(cursor: Cursor, table: Composable, columns: Sequence[str], source: R
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def _field(value: object) -> str:
+def field(value: object) -> str:
+    """A Python value (text, number, boolean, None) as COPY reads it."""
     if value is None:
         return "\\N"
     return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
@@ -306,11 +307,18 @@ def _field(value: object) -> str:
 
 def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
     """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`; the number of rows."""
-    lines = ["\t".join(map(_field, row)) for row in values]
+    lines = ["\t".join(map(field, row)) for row in values]
     if not lines:
         return 0
     text = "\n".join(lines).encode() + b"\n"
     return copy_in(cursor, sql.Identifier(table), columns, io.BytesIO(text))
+
+
+def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[str]) -> None:
+    """COPY whole lines, each with its end, into `columns` of `table`, and forget them."""
+    if lines:
+        copy_in(cursor, sql.Identifier(table), columns, io.BytesIO("".join(lines).encode()))
+        lines.clear()
 
 
 def insert_many(cursor: Cursor, name: str, values: Sequence[Row], **parts: Composable) -> None:

@@ -29,8 +29,8 @@ Unresolved(label=None, message='the URL names no item of its course')
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from udecdash_updater.clock import Clock
 from udecdash_updater.resolution import (
@@ -70,34 +70,40 @@ class Classifier:
         self.resources: Final = resources
         self._course_canvas_id = course_canvas_id
         self._pages = pages
-        self._clock = clock
+        self.clock: Final = clock
         self._targets: dict[str | None, Target] = {}
         self._outcomes: dict[tuple[object, ...], Resolved | Unresolved] = {}
 
-    def needs(self, requests: Iterable[Request]) -> dict[Lookup, set[int]]:
+    def needs(self, rows: Iterable[Sequence[Any]]) -> dict[Lookup, set[int]]:
         """The ids that must be looked up and added to `resources` before these requests are classified.
 
         To be asked again until it is empty: what the module items point at is known only when they are.
         """
         needs: dict[Lookup, set[int]] = {}
-        for request in {request[5:9]: request for request in requests}.values():
-            if request[5:9] not in self._outcomes:
-                for lookup, row_id in missing(request, self._target(request), self.resources):
-                    needs.setdefault(lookup, set()).add(row_id)
+        asked = {row[5:9]: row for row in rows}
+        for question in asked.keys() - self._outcomes.keys():
+            request = Request._make(asked[question])
+            for lookup, row_id in missing(request, self._target(request), self.resources):
+                needs.setdefault(lookup, set()).add(row_id)
         return needs
 
-    def classify(self, request: Request) -> Interaction | Unresolved:
-        """The request's interaction, or why it has none: nothing found, or a time that no calendar holds."""
+    def outcome(self, request: Request) -> Resolved | Unresolved:
+        """The item that the request reached, or why it reached none, whenever it was."""
         outcome = self._outcomes.get(request[5:9])
         if outcome is None:
             outcome = resolve(request, self._target(request), self._pages, self.resources)
             self._outcomes[request[5:9]] = outcome
+        return outcome
+
+    def classify(self, request: Request) -> Interaction | Unresolved:
+        """The request's interaction, or why it has none: nothing found, or a time that no calendar holds."""
+        outcome = self.outcome(request)
         if isinstance(outcome, Unresolved):
             return outcome
         table, item_id, canvas_id, downloaded = outcome
         _, _, timestamp, user, course, _, _, _, url, agent = request
         try:
-            viewed = self._clock.viewed(timestamp)
+            viewed = self.clock.viewed(timestamp)
         except ValueError as error:
             return Unresolved(None, str(error)[:MESSAGE_LENGTH])
         return Interaction(table, course, user, item_id, canvas_id, viewed, url or "", device(agent), downloaded)
