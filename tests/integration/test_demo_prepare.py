@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from udecdash_updater import canvas_cli
+from udecdash_updater.demo import site
 from udecdash_updater.demo.prepare import Prepared, prepare, prepare_dap
 from udecdash_updater.settings import Settings
 
@@ -56,3 +59,11 @@ def test_the_next_night_may_come_from_canvas_data_2_whatever_the_one_before_came
     assert (served / "night3" / "canvas_logs" / "web_logs.tsv.gz").exists()
     assert "cumulative" in json.loads(nights[1].truth.read_text(encoding="utf-8"))
     assert small(tmp_path).night == 4
+
+
+def test_what_surrounds_the_demonstration_writes_nothing_into_its_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with site.opened(tmp_path) as found:
+        assert found.night == 1
+    assert capfd.readouterr().out == ""

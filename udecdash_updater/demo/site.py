@@ -96,7 +96,8 @@ def _program(module: str, folder: Path, port_file: Path, *arguments: str) -> Ite
     folder.mkdir(parents=True, exist_ok=True)
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", module, "--folder", str(folder), "--port-file", str(port_file), *arguments]
-    program = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    # Standard output is for the answer of the command that we are in.
+    program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         limit = time.monotonic() + _START_SECONDS
         while not port_file.exists() and program.poll() is None and time.monotonic() < limit:
