@@ -59,8 +59,9 @@ def is_on(settings: Settings) -> bool:
         return standing is not None and _is_page(folder, standing)
 
 
-def on(settings: Settings, *, started: datetime) -> bool:
-    """Put the loading page up, from any state of the folder; `started` (aware) is told on our own page.
+def on(settings: Settings, *, started: datetime, expected: datetime | None = None) -> bool:
+    """Put the loading page up, from any state of the folder; `started` and, if known, the
+    `expected` end (both aware) are told on our own page.
 
     The page is the site's updating_data.html, which stays where it is, or else ours. Returns whether a page
     is up: False only without FRONTEND_DIR. Raises FrontEndError.
@@ -72,7 +73,7 @@ def on(settings: Settings, *, started: datetime) -> bool:
     with _told(folder):
         _put_back(folder)
         site = _read(folder / SITE_PAGE)
-        _put_up(folder, site or _own_page(settings, started))
+        _put_up(folder, site or _own_page(settings, started, expected))
     return True
 
 
@@ -164,12 +165,13 @@ def _demand_index(folder: Path) -> None:
         )
 
 
-def _own_page(settings: Settings, started: datetime) -> bytes:
+def _own_page(settings: Settings, started: datetime, expected: datetime | None) -> bytes:
     page = pages.render(
         "updating.html",
         mark=MARK,
         languages=("en", "es") if settings.language == "en" else ("es", "en"),
         began=started.astimezone(settings.zone),
+        expected=expected.astimezone(settings.zone) if expected else None,
         zone=settings.time_zone.replace("_", " "),
     )
     return page.encode()

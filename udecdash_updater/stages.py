@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from udecdash_updater import (
     canvas_data_1,
@@ -79,8 +80,10 @@ def _source(night: Night) -> Source:
 
 
 def maintenance_on(night: Night) -> None:
-    """The front end shows its loading page."""
-    maintenance.on(night.settings, started=night.open_ledger.started)
+    """The front end shows its loading page, with the hour at which it is usually gone."""
+    usual = night.open_ledger.rows("usual_page_seconds")[0][0]
+    expected = datetime.now(timezone.utc) + timedelta(seconds=usual) if usual else None
+    maintenance.on(night.settings, started=night.open_ledger.started, expected=expected)
 
 
 def stop_workers(night: Night) -> None:

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests.installation import rows
 from tests.nights import load, process
-from udecdash_updater import backlog, figures, publishing, report_page
+from udecdash_updater import backlog, figures, ledger, publishing, report_page
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.settings import Settings
 
@@ -111,3 +111,23 @@ def test_without_a_number_the_metrics_still_tell_that_the_run_failed(loaded: Set
 
 def test_servers_that_are_away_leave_what_is_not_known_open(postgres: Settings) -> None:
     assert backlog.read(postgres) == backlog.Backlog(None, None)
+
+
+def test_the_loading_page_is_usually_up_as_long_as_in_the_middle_one_of_the_good_runs(
+    loaded: Settings, database: Connection
+) -> None:
+    book = ledger.open_run(loaded)
+    try:
+        assert book.rows("usual_page_seconds") == [(None,)]
+        with database.cursor() as cursor:
+            for run, minutes in ((1, 60), (2, 10)):
+                for position, name, after in ((4, "maintenance on", 0), (9, "maintenance off", minutes)):
+                    cursor.execute(
+                        "insert into udecdash.stages (run_id, position, name, started_at, ended_at, outcome) values"
+                        " (%s, %s, %s, '2026-11-24 05:30Z'::timestamptz + make_interval(mins => %s),"
+                        " '2026-11-24 05:30Z'::timestamptz + make_interval(mins => %s), 'done')",
+                        [run, position, name, after, after],
+                    )
+        assert book.rows("usual_page_seconds") == [(35 * 60,)]
+    finally:
+        book.close()

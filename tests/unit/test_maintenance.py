@@ -484,3 +484,17 @@ def test_our_page_begins_with_the_language_of_the_settings_and_the_offset_of_the
     assert page.index("We are updating") < page.index("Estamos actualizando")
     assert "26 June 2025 at 02:04" in page
     assert "UTC−04:00" in page
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_our_page_tells_in_both_languages_when_it_is_usually_gone_if_that_is_known(
+    front: Settings, language: str
+) -> None:
+    chosen = front.model_copy(update={"language": language})
+    maintenance.on(chosen, started=STARTED)
+    assert "usually done" not in content(front)["index.html"].decode()
+    maintenance.on(chosen, started=STARTED, expected=STARTED + timedelta(minutes=40))
+    page = content(front)["index.html"].decode()
+    for words in ("It is usually done by about", "Suele terminar hacia las"):
+        told = page.partition(words)[2].partition("</time>")[0]
+        assert told.endswith(">" + f"{(STARTED + timedelta(minutes=40)).astimezone(front.zone):%H:%M}")

@@ -16,6 +16,14 @@ select c.id, c.started_at, case when c.error = 'killed' then coalesce(
     coalesce(a.rejected, 0)::bigint
 from chosen c left join loads l on l.run_id = c.id left join appended a on a.run_id = c.id order by c.id
 
+-- usual_page_seconds: how long the loading page was up in the middle one of the last good runs; null after none
+select percentile_cont(0.5) within group (order by extract(epoch from took)) from (
+    select min(b.ended_at) - min(a.started_at) as took
+    from udecdash.runs r
+    join udecdash.stages a on a.run_id = r.id and a.name = 'maintenance on'
+    join udecdash.stages b on b.run_id = r.id and b.name = 'maintenance off' and b.outcome = 'done'
+    where r.exit_code in (0, 10) and r.id <> %(run)s group by r.id order by r.id desc limit 10) lately
+
 -- next_run: the run after this one, if there is one
 select min(id) from udecdash.runs where id > %(run)s
 
