@@ -14,6 +14,8 @@
 
 begin;
 
+set local client_min_messages to warning;
+
 do $$
 declare
     schema_name text := coalesce(nullif(current_setting('udecdash.schema', true), ''), 'public');
