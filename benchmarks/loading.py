@@ -56,9 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dump = data.make(folder / "first", requests=options.requests, students=options.students)
         bench = Bench(server, folder, dump, options.rounds, options.requests, options.students, _say)
         machine = ground.machine(server)
-        measured = {topic.name: _measure(topic, bench) for topic in TOPICS if topic.name in options.only}
-        text = _text(server, bench, machine, measured)
-    options.out.write_text(text, encoding="utf-8")
+        measured: dict[str, Sequence[Line]] = {}
+        for topic in TOPICS:
+            if topic.name in options.only:
+                measured[topic.name] = _measure(topic, bench)
+                options.out.write_text(_text(server, bench, machine, measured), encoding="utf-8")
     _say(f"written: {options.out}")
     return 0
 
