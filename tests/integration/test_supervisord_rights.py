@@ -55,7 +55,7 @@ def account(name: str, *groups: str) -> Iterator[Account]:
     try:
         yield Account(name, name)
     finally:
-        subprocess.run(["userdel", name], check=True, capture_output=True)
+        subprocess.run(["userdel", "--force", name], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
