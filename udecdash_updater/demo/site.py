@@ -55,6 +55,7 @@ def opened(home: Path, *, dap: bool = False) -> Iterator[Site]:
             "smtp_port": port,
             "notification_emails": (ADMINISTRATOR,),
             "notify_on": "always",
+            "report_dir": home / "demo" / "report",
         }
         yield Site(night, values, front_end, mails)
 
@@ -121,6 +122,7 @@ The mail that {ADMINISTRATOR} got / El correo que recibió:
 This was night {site.night} of a made-up university. What to look at next / Qué mirar ahora:
   - the next night, which loads only what is new:  {again}
   - the front end, its page back in place:         {site.front_end / "index.html"}
+  - the report of the night, for a browser:        {site.values["report_dir"] / "index.html"}
   - every mail that was sent:                      {site.mails}
   - the data as it was downloaded:                 {site.values["path_data_files"]}
   - the servers' logs and data:                    {home}
