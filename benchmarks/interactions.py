@@ -228,8 +228,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     text = (
         f"# Interactions, measured\n\n`python -m benchmarks.interactions {requests}`: medians of {ROUNDS} rounds in"
-        f" which the sides take turns, on {os.cpu_count()} cores, Python {platform.python_version()}. Others"
-        f" ran beside it (load {load:.1f} at the end), so only the ratios can be trusted.\n\n"
+        f" which the sides take turns, on {os.cpu_count()} cores, Python {platform.python_version()}."
+        f" Load at the end: {load:.1f} (beside other work only the ratios tell something).\n\n"
         f"| figure | value |\n| --- | --- |\n{rows}\n"
     )
     sys.stdout.write(text)
