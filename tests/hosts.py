@@ -50,6 +50,7 @@ def host(number: int) -> Iterator[Host]:
         _ip("link", "set", cable, "up")
         _ip("-netns", name, "address", "add", f"{there}/30", "dev", "eth0")
         _ip("-netns", name, "link", "set", "eth0", "up")
+        _ip("netns", "exec", name, "true")
         yield Host(name, here)
 
 
