@@ -14,7 +14,7 @@ from rq.queue import EnqueueData
 
 from udecdash_updater import db, jobs, touched
 from udecdash_updater.batches import Batch, batches
-from udecdash_updater.errors import QueueError
+from udecdash_updater.errors import QueueError, SettingsError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -75,7 +75,14 @@ def enqueue(settings: Settings, run: int, *, awaited: bool = False) -> Enqueued:
 
 
 def requeue(settings: Settings) -> Enqueued:
-    """Enqueue what is due and was lost in Redis or has failed, for the newest run; raises as `enqueue`."""
+    """Enqueue what is due and was lost in Redis or has failed, for the newest run; raises as `enqueue`.
+
+    Raises SettingsError for embedded servers: they and their workers run only while a run does.
+    """
+    if settings.embedded_database or settings.embedded_redis:
+        raise SettingsError(
+            ["DB_HOST, REDIS_URL: embedded servers run only while a run does; `run` enqueues what is due"]
+        )
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         run = db.one(cursor, "newest_run")[0]
     return Enqueued((), 0) if run is None else _enqueue(settings, run, awaited=None, again=True)

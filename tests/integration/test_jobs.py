@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+from pydantic import SecretStr
 
 from tests import truth
 from tests.mail import mail_server
@@ -24,7 +25,7 @@ from tests.support import until
 from udecdash_updater import course, db, dispatch, jobs
 from udecdash_updater.db import WORKER
 from udecdash_updater.embedded import worker_environment
-from udecdash_updater.errors import DatabaseError, QueueError
+from udecdash_updater.errors import DatabaseError, QueueError, SettingsError
 from udecdash_updater.queues import queue_names
 from udecdash_updater.settings import Settings
 from udecdash_updater.worker import Worker
@@ -110,6 +111,13 @@ def test_what_waits_already_is_not_enqueued_again_and_what_redis_forgot_is(
     burst(client)
     assert wrong(database, small_nights) == []
     assert dispatch.requeue(services).courses == 0
+
+
+@pytest.mark.parametrize("name", ["db_host", "redis_url"])
+def test_embedded_servers_that_do_not_run_are_told_to_who_wants_to_requeue(name: str) -> None:
+    value = SecretStr("embedded") if name == "redis_url" else "embedded"
+    with pytest.raises(SettingsError, match="only while a run does"):
+        dispatch.requeue(Settings().model_copy(update={name: value}))
 
 
 def test_jobs_that_are_lost_and_superseded_are_told_as_lost(
