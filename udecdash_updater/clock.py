@@ -77,12 +77,3 @@ class Clock:
             return utc.astimezone(self._zone).replace(tzinfo=None).isoformat(" ")
         except (ValueError, OverflowError):
             raise ValueError(f"not a timestamp: {timestamp!r}") from None
-
-
-def year_month(viewed: str) -> int:
-    """R13: the month of a local date or time as a number.
-
-    >>> year_month("2021-04-03 23:30:00")
-    202104
-    """
-    return int(viewed[:4] + viewed[5:7])

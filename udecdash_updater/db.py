@@ -204,11 +204,6 @@ def both(parts: Sequence[Composable]) -> Composable:
     return sql.SQL(" and ").join(parts) if parts else sql.SQL("true")
 
 
-def all_of(parts: Sequence[Composable]) -> Composable:
-    """Conditions that begin with `and`, one after the other."""
-    return sql.SQL(" ").join(parts)
-
-
 @functools.cache
 def statements() -> Mapping[str, str]:
     """Every statement of sql/*.sql under its name: `-- name: what it is for`, then the statement."""
