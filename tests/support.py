@@ -86,3 +86,13 @@ def command_lines_with(mark: str) -> Iterator[list[str]]:
     finally:
         done.set()
         thread.join()
+
+
+def working_below(folder: Path) -> list[int]:
+    """Every running process whose current folder is `folder` or lies below it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder) and alive(int(process.name)):
+                found.append(int(process.name))
+    return found

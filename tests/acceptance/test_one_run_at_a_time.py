@@ -10,7 +10,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import Installation, contents, rows
-from tests.support import processes, until
+from tests.support import processes, until, working_below
 
 DOWNLOADING = "INFO canvasDataCli sync, attempt 1"
 
@@ -33,6 +33,7 @@ def test_a_second_run_ends_at_once_with_75_and_a_killed_runs_lock_is_free(
         assert site.mail.mails == []
         assert rows(database, "select max(id) from udecdash.runs") == [(2,)]
         assert first.poll() is None
+        assert working_below(site.canvas)
 
         first.send_signal(signal.SIGKILL)
     site.faults()
@@ -43,7 +44,10 @@ def test_a_second_run_ends_at_once_with_75_and_a_killed_runs_lock_is_free(
         (2, 1, "killed"),
         (3, 0, None),
     ]
-    assert until(lambda: not processes(str(site.folder)))  # nor does the killed run's canvasDataCli live on
+    # canvasDataCli is known by its folder only.
+    assert until(
+        lambda: not processes(str(site.folder)) and not working_below(site.canvas)
+    )  # nor does the killed run's canvasDataCli live on
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -63,3 +67,4 @@ def test_a_run_that_is_told_to_stop_puts_everything_back_and_says_so(
     assert contents(database) == before
     assert site.is_back
     assert not processes(str(site.folder))
+    assert not working_below(site.canvas)
