@@ -12,7 +12,8 @@ from udecdash_updater.version import VERSION as __version__  # noqa: N811 - the 
 if TYPE_CHECKING:
     from udecdash_updater.errors import UpdaterError
     from udecdash_updater.pipeline import DataUpdater, RunResult
-    from udecdash_updater.settings import Settings, demonstrate_when_empty
+    from udecdash_updater.settings import Settings
+    from udecdash_updater.sources import demonstrate_when_empty
 
 __all__ = ["DataUpdater", "RunResult", "Settings", "UpdaterError", "__version__", "demonstrate_when_empty"]
 _HOMES = {
@@ -20,7 +21,7 @@ _HOMES = {
     "RunResult": "pipeline",
     "Settings": "settings",
     "UpdaterError": "errors",
-    "demonstrate_when_empty": "settings",
+    "demonstrate_when_empty": "sources",
 }
 
 

@@ -25,7 +25,7 @@ from udecdash_updater import (
 from udecdash_updater.command import Group, answer, folder_option, json_option, settings_of, table_names
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
-from udecdash_updater.settings import demonstrate
+from udecdash_updater.sources import demonstrate
 from udecdash_updater.version import VERSION
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from udecdash_updater import script
 from udecdash_updater.logs import LOGGER
-from udecdash_updater.settings import Settings, load
+from udecdash_updater.settings import Settings
+from udecdash_updater.sources import load
 
 _HIDDEN = "***"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from rq import Retry
 from rq.timeouts import BaseTimeoutException
 
-from udecdash_updater import course, db, notices, settings
+from udecdash_updater import course, db, notices, sources
 from udecdash_updater.errors import DatabaseError, QueueError, UpdaterError
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.notice import Notice
@@ -55,7 +55,7 @@ def process_courses(run: int, courses: list[int], job: str = "") -> list[list[in
     """
     if not courses:
         return []
-    own, began = settings.load_for_worker(), time.monotonic()
+    own, began = sources.load_for_worker(), time.monotonic()
     with db.opened(own, name=db.WORKER, patient=True) as connection:
         with db.told("beginning a job"), connection.cursor() as cursor:
             db.run(cursor, "start_job", {"job": job})

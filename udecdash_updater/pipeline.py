@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, live, logs, notices, plan, publishing, settings, terminal
+from udecdash_updater import db, live, logs, notices, plan, publishing, sources, terminal
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -72,7 +72,7 @@ class DataUpdater:
         os.umask(os.umask(0o077) | 0o027)
         mask, tail = logs.configure(form=os.environ.get("LOG_FORMAT", "text"))
         try:
-            found = settings.load(self._folder)
+            found = sources.load(self._folder)
         except SettingsError as error:
             LOGGER.error("%s\n%s\n%s %s", error, error.hint(), error.sentence("es"), error.hint("es"))
             return RunResult(error.exit_code, error=error, stage="check")

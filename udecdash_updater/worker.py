@@ -26,7 +26,8 @@ from udecdash_updater import jobs
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
 from udecdash_updater.queues import queue_names
-from udecdash_updater.settings import Settings, load_for_worker
+from udecdash_updater.settings import Settings
+from udecdash_updater.sources import load_for_worker
 
 # Whoever may write to Redis may name any importable function in a job: these are run, nothing is imported by name.
 ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {"udecdash_updater.jobs.process_courses": jobs.process_courses}

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from udecdash_updater.errors import SettingsError
-from udecdash_updater.settings import SEED_NAMES, Settings, demonstrate_when_empty, load, load_for_worker
+from udecdash_updater.settings import SEED_NAMES, Settings
+from udecdash_updater.sources import demonstrate_when_empty, load, load_for_worker
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = {
