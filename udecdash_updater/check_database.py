@@ -5,16 +5,15 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance
 from udecdash_updater.check_site import STALE_SECONDS, existing
 from udecdash_updater.errors import DatabaseError, DumpError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
+from udecdash_updater.language import Told, say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
-from udecdash_updater.units import duration, size
 
 _OLDEST = 120_000
 _CLOCK_SECONDS = 5
@@ -26,32 +25,28 @@ def server_fits(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     """Version, encryption, room and clock."""
     version, number, encrypted, remote, clock, stored, folder = db.one(cursor, "server_facts")
     if number < _OLDEST:
-        yield failed("postgresql", DatabaseError(f"It is version {version}.", hint="Use PostgreSQL 12 or newer."))
+        yield failed("postgresql", DatabaseError(say("database old", version=version), hint=say("database newer")))
     else:
-        yield ok(
-            "postgresql", f"version {version}, database {settings.db_name} of {size(stored)}", database_size=stored
-        )
+        told: Told = say("database there", version=version, name=settings.db_name, bytes=stored)
+        yield ok("postgresql", told, database_size=stored)
     if remote and not encrypted:
-        told = "the server is another machine and the connection is not encrypted"
-        yield warning("postgresql TLS", told, "Set DB_SSLMODE=verify-full and DB_SSLROOTCERT.")
+        yield warning("postgresql TLS", say("tls none"), say("tls demand"))
     elif remote and settings.db_sslmode not in ("verify-ca", "verify-full"):
-        told = "the connection is encrypted, but nobody asks for the server's certificate"
-        yield warning("postgresql TLS", told, "Set DB_SSLMODE=verify-full and DB_SSLROOTCERT.")
+        yield warning("postgresql TLS", say("tls unverified"), say("tls demand"))
     else:
-        yield ok("postgresql TLS", "encrypted, the server is known" if remote else "not needed on one machine")
+        yield ok("postgresql TLS", say("tls fine" if remote else "tls local"))
     yield _room(folder if not remote else None, stored)
     yield clock_agrees("PostgreSQL", clock)
 
 
 def _room(folder: str | None, stored: int) -> Finding:
     if not folder:
-        return ok("postgresql space", "not known: the server is another machine, or does not tell us its folder")
+        return ok("postgresql space", say("space unknown"))
     free = shutil.disk_usage(existing(Path(folder))).free
-    told = f"{size(free)} are free"
+    told = say("space free", bytes=free)
     if free < stored // 4:
-        return warning(
-            "postgresql space", f"{told}, the database has {size(stored)}", f"df -h {existing(Path(folder))}"
-        )
+        little = say("space little", free=told, stored=stored)
+        return warning("postgresql space", little, f"df -h {existing(Path(folder))}")
     return ok("postgresql space", told)
 
 
@@ -59,9 +54,8 @@ def clock_agrees(whose: str, clock: float) -> Finding:
     """Whether a server's clock, in seconds since 1970, is like ours."""
     apart = abs(time.time() - clock)
     if apart > _CLOCK_SECONDS:
-        told = f"this machine and {whose} are {duration(apart)} apart"
-        return warning("clock", told, "Let both take the time from a server: timedatectl set-ntp true")
-    return ok("clock", f"like that of {whose}")
+        return warning("clock", say("clock apart", whose=whose, seconds=apart), say("clock set"))
+    return ok("clock", say("clock fine", whose=whose))
 
 
 def rights_suffice(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
@@ -73,19 +67,20 @@ def rights_suffice(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
             lacking.append(f"grant create on schema {schema} to {settings.db_username}" if there else
                            f"create schema {schema} authorization {settings.db_username}")  # fmt: skip
     if lacking:
-        told = f"{settings.db_username} may not create in the schemas that it needs."
-        yield failed("rights", DatabaseError(told, hint="As the database's owner: " + "; ".join(lacking)))
+        told = say("rights create", account=settings.db_username)
+        hint = say("rights create hint", statements="; ".join(lacking))
+        yield failed("rights", DatabaseError(told, hint=hint))
         return
     closed, foreign = db.one(cursor, "table_rights", {"tables": _tables(settings)})
     if closed:
-        told = f"{settings.db_username} may not read and write {_some(closed)}."
-        hint = f"As their owner: grant select, insert, update, delete on TABLE to {settings.db_username}"
+        told = say("rights closed", account=settings.db_username, tables=_some(closed))
+        hint = say("rights grant", account=settings.db_username)
         yield failed("rights", DatabaseError(told, hint=hint))
     elif foreign:
-        told = f"{_some(foreign)} belong to another account; columns that a dump gains cannot be added to them"
-        yield warning("rights", told, f"As their owner: alter table TABLE owner to {settings.db_username}")
+        told = say("rights foreign", tables=_some(foreign))
+        yield warning("rights", told, say("rights own", account=settings.db_username))
     else:
-        yield ok("rights", f"{settings.db_username} may do what a night needs")
+        yield ok("rights", say("rights fine", account=settings.db_username))
 
 
 def _tables(settings: Settings) -> list[str]:
@@ -99,19 +94,19 @@ def _tables(settings: Settings) -> list[str]:
     return sorted(known)
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+def _some(names: list[str]) -> Told:
+    some = ", ".join(names[:_NAMED])
+    return say("some and more", some=some, count=len(names) - _NAMED) if len(names) > _NAMED else some
 
 
 def ledger_fits(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     """The ledger is ours, of this version or none yet."""
     todo = ledger.lacking(cursor)
     if not db.one(cursor, "ledger_exists")[0]:
-        yield ok("ledger", "none yet; the first night makes it")
+        yield ok("ledger", say("ledger none"))
         return
     ledger.demand_schema(cursor, settings.db_schema)
-    told = f"tells of the schema {settings.db_schema}"
-    yield ok("ledger", f"{told}; the next night brings it up to date" if todo else told)
+    yield ok("ledger", say("ledger behind" if todo else "ledger there", schema=settings.db_schema))
 
 
 def ids_go_on(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
@@ -123,36 +118,32 @@ def last_run_was_good(cursor: db.Cursor) -> Iterator[Finding]:
     """The last run ended well, and not long ago."""
     found = db.rows(cursor, "last_run")
     if not found:
-        yield ok("last run", "there was none yet")
+        yield ok("last run", say("run none"))
         return
     number, started, ended, code, error, age = found[0]
-    told, numbers = f"run {number} began {duration(age)} ago", {"last_run_age": age}
+    run, numbers = {"run": number, "age": age}, {"last_run_age": age}
     if ended is None and ledger.active(cursor):
-        yield ok("last run", f"{told} and is at work", **numbers)
+        yield ok("last run", say("run at work", **run), **numbers)
     elif ended is None or code not in (0, 10):
-        yield Finding("last run", FAILED, f"{told} and {_ended(ended, error)}", _again(), code or 1, numbers)
+        told = (
+            say("run killed", **run)
+            if ended is None
+            else say("run failed", **run, error=error or say("run failed unknown"))
+        )
+        yield Finding("last run", FAILED, told, say("run again"), code or 1, numbers)
     elif age > STALE_SECONDS:
-        yield warning("last run", told, "Look at cron: crontab -l; systemctl status cron", **numbers)
+        yield warning("last run", say("run old", **run), say("run cron"), **numbers)
     else:
         took = (ended - started).total_seconds()
-        yield ok("last run", f"{told}, took {duration(took)}, exit code {code}", **numbers, last_run_seconds=took)
-
-
-def _ended(ended: datetime | None, error: str | None) -> str:
-    return "was killed" if ended is None else f"failed: {error or 'for an unknown reason'}"
-
-
-def _again() -> str:
-    return "Correct the cause, then: udecdash-updater run"
+        yield ok("last run", say("run fine", **run, took=took, code=code), **numbers, last_run_seconds=took)
 
 
 def page_is_back(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     """The loading page is up only while a run is at work."""
     if maintenance.is_on(settings) and not ledger.active(cursor):
-        told = "the loading page is up and no run is at work"
-        yield warning("loading page", told, "If nobody put it up by hand: udecdash-updater maintenance off")
+        yield warning("loading page", say("page up"), say("page away"))
     else:
-        yield ok("loading page", "up only while a run is at work")
+        yield ok("loading page", say("page fine"))
 
 
 def jobs_are_done(cursor: db.Cursor) -> Iterator[Finding]:
@@ -160,14 +151,14 @@ def jobs_are_done(cursor: db.Cursor) -> Iterator[Finding]:
     due, found = jobs.due(cursor), db.rows(cursor, "last_run")
     failing = db.rows(cursor, "failing_courses")
     since = found[0][5] if found else 0.0
-    told = f"{len(due)} courses are due" if due else "every course is done"
+    told = say("courses due", count=len(due)) if due else say("courses done")
     numbers = {"courses_due": len(due), "courses_failing": len(failing)}
     if failing:
-        told = f"{len(failing)} courses fail, as {failing[0][0]}: {failing[0][2]}"
-        yield warning("jobs", told, "Correct the cause, then: udecdash-updater requeue", **numbers)
+        told = say("courses fail", count=len(failing), course=failing[0][0], why=failing[0][2])
+        yield warning("jobs", told, say("courses requeue"), **numbers)
     elif due and since > _OVERDUE_SECONDS and not ledger.active(cursor):
-        hint = "See that workers run, then: udecdash-updater requeue"
-        yield warning("jobs", f"{told}, {duration(since)} after the last run began", hint, **numbers)
+        late = say("courses late", due=told, seconds=since)
+        yield warning("jobs", late, say("courses late hint"), **numbers)
     else:
         yield ok("jobs", told, **numbers)
 
@@ -175,11 +166,9 @@ def jobs_are_done(cursor: db.Cursor) -> Iterator[Finding]:
 def requests_stay(cursor: db.Cursor) -> Iterator[Finding]:
     """Nothing else deletes from requests what interactions are made of."""
     if not db.one(cursor, "table_exists", {"table": dump.REQUESTS})[0]:
-        yield ok("requests", "the table is not there yet")
+        yield ok("requests", say("requests none"))
         return
     if gone := db.one(cursor, "vanished_requests")[0]:
-        told = f"rows vanish from requests: {gone} courses lost their newest one"
-        hint = "In the dashboard's backend set DELETE_REQUEST_AFTER_PROCESS=false; then, once: FIRST_DATA_UPDATE=True"
-        yield warning("requests", told, hint)
+        yield warning("requests", say("requests vanish", count=gone), say("requests keep"))
     else:
-        yield ok("requests", "nothing vanishes from it")
+        yield ok("requests", say("requests fine"))

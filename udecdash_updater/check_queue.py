@@ -19,6 +19,7 @@ from udecdash_updater.check_database import clock_agrees
 from udecdash_updater.embedded import WORKER_SETTINGS
 from udecdash_updater.errors import WorkersError
 from udecdash_updater.findings import Finding, failed, ok, warning
+from udecdash_updater.language import say
 from udecdash_updater.queues import queue_names
 from udecdash_updater.script import MAIN
 from udecdash_updater.settings import Settings
@@ -57,17 +58,15 @@ def version(facts: Facts) -> Finding:
     name = "Valkey" if "valkey_version" in facts else "Redis"
     number = tuple(map(int, re.findall(r"\d+", str(facts["redis_version"]))[:2]))
     if number < _OLDEST:
-        hint = "Install Redis 6.2 or newer, or Valkey."
-        return warning("redis", f"{name} {version} is older than 6.2: a killed worker's job may be lost", hint)
+        return warning("redis", say("redis old", name=name, version=version), say("redis newer"))
     return ok("redis", f"{name} {version}")
 
 
 def persistence(facts: Facts) -> Finding:
     """Whether jobs outlive a restart."""
     if facts.get("aof_enabled") or facts.get("save"):
-        return ok("redis persistence", "jobs outlive a restart")
-    hint = "redis-cli config set appendonly yes; else, after a restart: udecdash-updater requeue"
-    return warning("redis persistence", "nothing is kept: a restart of Redis loses the jobs that wait", hint)
+        return ok("redis persistence", say("redis keeps"))
+    return warning("redis persistence", say("redis forgets"), say("redis keep"))
 
 
 def eviction(facts: Facts) -> Finding:
@@ -75,8 +74,8 @@ def eviction(facts: Facts) -> Finding:
     policy = str(facts.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction" and facts.get("maxmemory"):
         hint = "redis-cli config set maxmemory-policy noeviction"
-        return warning("redis eviction", f"with {policy} Redis throws jobs away when its memory is full", hint)
-    return ok("redis eviction", "no job is thrown away")
+        return warning("redis eviction", say("redis evicts", policy=policy), hint)
+    return ok("redis eviction", say("redis never evicts"))
 
 
 def _failed_jobs(settings: Settings, connection: redis.Redis) -> Finding:
@@ -85,14 +84,14 @@ def _failed_jobs(settings: Settings, connection: redis.Redis) -> Finding:
     waiting = sum(queue.count for queue in queues)
     numbers = {"jobs_waiting": waiting, "jobs_failed": count}
     if count:
-        hint = "Read the workers' logs, then: udecdash-updater requeue"
-        return warning("redis jobs", f"{count} have failed, {waiting} wait", hint, **numbers)
-    return ok("redis jobs", f"none has failed, {waiting} wait", **numbers)
+        told = say("redis jobs failed", failed=count, waiting=waiting)
+        return warning("redis jobs", told, say("redis jobs hint"), **numbers)
+    return ok("redis jobs", say("redis jobs fine", waiting=waiting), **numbers)
 
 
 def _listeners(settings: Settings, connection: redis.Redis) -> Finding:
     if settings.embedded_redis:
-        return ok("redis workers", "they come with the embedded Redis")
+        return ok("redis workers", say("workers embedded"))
     heard: dict[str, set[str]] = {}
     for key in get_keys(connection=connection):
         host, queues = (_text(value) for value in connection.hmget(key, "hostname", "queues"))
@@ -101,10 +100,10 @@ def _listeners(settings: Settings, connection: redis.Redis) -> Finding:
     deaf = [name for name in queue_names(settings) if name not in heard]
     count = len(set().union(*heard.values())) if heard else 0
     if deaf:
-        told = "no worker listens" if not count else f"no worker listens to {', '.join(deaf)}"
-        reach = " Workers on other machines cannot reach this REDIS_URL." if _is_local(settings) else ""
-        return warning("redis workers", told, f"Start them: supervisorctl start {settings.supervisor_programs}.{reach}")
-    return ok("redis workers", f"{count} listen to all queues", workers=count)
+        told = say("workers deaf", queues=", ".join(deaf)) if count else say("workers none listen")
+        start = "workers start local" if _is_local(settings) else "workers start"
+        return warning("redis workers", told, say(start, programs=settings.supervisor_programs))
+    return ok("redis workers", say("workers listen", count=count), workers=count)
 
 
 def _text(value: object) -> str:
@@ -120,36 +119,35 @@ def workers_run(settings: Settings) -> Iterator[Finding]:
     """Every program of the workers' group runs."""
     states = workers.state(settings)
     if not states:
-        told = "SERVER_SUPERVISORD_COMMAND_PATH is blank: workers are neither stopped nor started"
-        yield warning("workers", told, "See supervisord_config/README.md; or start them by hand and ignore this.")
+        yield warning("workers", say("workers not ours"), say("workers set up"))
         return
     idle = {name: state for name, state in states.items() if state != workers.RUNNING}
     if idle:
-        told = ", ".join(f"{name} is {state}" for name, state in idle.items())
+        told = ", ".join(f"{name} {state}" for name, state in idle.items())
+        counts = {"running": len(states) - len(idle), "all": len(states)}
         hint = f"{settings.server_supervisord_command_path} start {' '.join(idle)}"
-        yield failed("workers", WorkersError(f"{len(states) - len(idle)} of {len(states)} run: {told}.", hint=hint))
+        yield failed("workers", WorkersError(say("workers idle", **counts, states=told), hint=hint))
     else:
-        yield ok("workers", f"all {len(states)} run under supervisord")
+        yield ok("workers", say("workers run", count=len(states)))
 
 
 def workers_know(folder: Path) -> Iterator[Finding]:
     """What workers need stands where they look: not in main.py, which they do not read."""
     hidden = [one.name for one in config.shown(folder) if one.source == MAIN and one.name.lower() in WORKER_SETTINGS]
     if hidden:
-        told = f"{', '.join(hidden)} stand in main.py alone, which workers do not read"
-        yield warning("workers' settings", told, f"Move them into {folder / '.env'}, then restart the workers.")
+        told = say("workers unaware", names=", ".join(hidden))
+        yield warning("workers' settings", told, say("workers move to env", path=folder / ".env"))
     else:
-        yield ok("workers' settings", "stand where workers look")
+        yield ok("workers' settings", say("workers aware"))
 
 
 def sudo_is_there(settings: Settings) -> Iterator[Finding]:
     """Sudo is there where a password for it is set."""
     if not settings.server_sudo_password.get_secret_value():
-        yield ok("sudo", "not used")
+        yield ok("sudo", say("sudo none"))
     elif not shutil.which("sudo"):
-        told = "SERVER_SUDO_PASSWORD is set, but there is no sudo."
-        yield failed("sudo", WorkersError(told, hint="Install sudo, or leave SERVER_SUDO_PASSWORD blank."))
+        yield failed("sudo", WorkersError(say("sudo missing"), hint=say("sudo install")))
     elif os.geteuid() == 0:
-        yield warning("sudo", "this is root, who needs no password", "Leave SERVER_SUDO_PASSWORD blank.")
+        yield warning("sudo", say("sudo root"), say("sudo blank"))
     else:
-        yield ok("sudo", "is there; whether it takes the password shows under workers")
+        yield ok("sudo", say("sudo there"))

@@ -11,24 +11,26 @@ from pathlib import Path
 
 from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, webhook
 from udecdash_updater.errors import NoticeError
+from udecdash_updater.fields import redis_secrets
 from udecdash_updater.findings import Finding, failed, ok, warning
+from udecdash_updater.language import Both, say
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words
-from udecdash_updater.settings import SECRET_NAMES, Settings
-from udecdash_updater.units import duration, size
+from udecdash_updater.settings import ADDRESS_FIELDS, SECRET_FIELDS, SECRET_NAMES, Settings
 
 STALE_SECONDS = 36 * 3600
 _LEAST_FREE = 1_000_000_000
+_LEAST_SECRET = 8
 
 
 def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:
     """All of them can be used; some are odd."""
     computed = script.read(folder).computed
     if computed:
-        told = f"main.py computes {', '.join(computed)}; commands cannot see that"
-        yield warning("settings", told, f"Move them into {folder / '.env'}.")
+        told = say("settings computed", names=", ".join(computed))
+        yield warning("settings", told, say("move to env", path=folder / ".env"))
     else:
-        yield ok("settings", f"{len(settings.model_fields_set)} are set, the others have their default")
+        yield ok("settings", say("settings fine", count=len(settings.model_fields_set)))
 
 
 def secrets_are_private(folder: Path) -> Iterator[Finding]:
@@ -39,26 +41,36 @@ def secrets_are_private(folder: Path) -> Iterator[Finding]:
     open_ones = [path for path in holders if path.exists() and path.stat().st_mode & stat.S_IRWXO]
     if open_ones:
         named = " ".join(map(str, open_ones))
-        yield warning("secrets", f"other accounts can read {named}", f"chmod o-rwx {named}")
+        yield warning("secrets", say("secrets open", files=named), f"chmod o-rwx {named}")
     else:
-        yield ok("secrets", "no other account can read them")
+        yield ok("secrets", say("secrets closed"))
+
+
+def secrets_are_long(settings: Settings) -> Iterator[Finding]:
+    """Every secret is masked, short ones too: a short one makes log and mail unreadable, and is easy to guess."""
+    values = {name: getattr(settings, name).get_secret_value() for name in SECRET_FIELDS if name not in ADDRESS_FIELDS}
+    values["redis_url"] = min(filter(None, redis_secrets(settings.redis_url.get_secret_value())), key=len, default="")
+    short = [name.upper() for name, value in values.items() if 0 < len(value) < _LEAST_SECRET]
+    if short:
+        told = say("secrets short", names=", ".join(short), least=_LEAST_SECRET)
+        yield warning("secrets", told, say("choose longer"))
 
 
 def download_works(settings: Settings) -> Iterator[Finding]:
     """What downloads is there: canvasDataCli saves where we look, or the Data Access Platform takes our key."""
     if not settings.enable_download:
-        yield ok("download", "ENABLE_DOWNLOAD is off")
+        yield ok("download", say("download off"))
         return
     if settings.from_dap:
         away = dap.answers(settings)
-        told = f"{settings.server_dap_command_path} is there, and {settings.dap_api_url} takes the key"
-        yield warning("download", away, "Check DAP_API_URL and the network.") if away else ok("download", told)
+        told = say("dap answers", command=settings.server_dap_command_path, url=settings.dap_api_url)
+        yield warning("download", away, say("dap away")) if away else ok("download", told)
         return
     canvas_cli.check(settings)
     if elsewhere := canvas_cli.saves_elsewhere(settings):
-        yield warning("download", elsewhere, "Make both the same folder.")
+        yield warning("download", elsewhere, say("same folder"))
     else:
-        yield ok("download", f"{settings.server_canvas_data_cli_command_path} and its config.js are there")
+        yield ok("download", say("download there", command=settings.server_canvas_data_cli_command_path))
 
 
 def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
@@ -68,17 +80,15 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
         yield _batches(folder)
         return
     if folder is None or (settings.enable_download and not (folder / "schema.json").exists()):
-        yield ok("dump", "none is there yet; the first night downloads it")
+        yield ok("dump", say("dump none"))
         return
     found = dump.read(folder)
     files = [file for listed in found.files.values() for file in listed]
     age = time.time() - (folder / "schema.json").stat().st_mtime
-    told = f"{len(files)} files of {len(found.tables)} tables, {size(sum(file.size for file in files))}, "
-    told += f"downloaded {duration(age)} ago"
+    stored = sum(file.size for file in files)
+    told = say("dump there", files=len(files), tables=len(found.tables), bytes=stored, age=age)
     if age > STALE_SECONDS:
-        yield warning(
-            "dump", told, "Look at the log of the last night: the download does not get through.", dump_age=age
-        )
+        yield warning("dump", told, say("dump old"), dump_age=age)
     else:
         yield ok("dump", told, dump_age=age)
 
@@ -86,23 +96,29 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
 def _batches(folder: Path) -> Finding:
     found = dap_batches.read(folder)
     if damaged := [why for batch in found if (why := batch.damage())]:
-        return warning("dump", damaged[0], "Delete its folder: what it held is fetched anew.")
-    stored = size(sum(file.size for batch in found for file in batch.files))
-    return ok("dump", f"{len(found)} batches of {len({batch.name for batch in found})} tables wait, {stored}")
+        return warning("dump", damaged[0], say("batch damaged"))
+    stored, tables = sum(file.size for batch in found for file in batch.files), {batch.name for batch in found}
+    return ok("dump", say("batches wait", batches=len(found), tables=len(tables), bytes=stored))
 
 
 def disk_has_room(settings: Settings) -> Iterator[Finding]:
     """There is room for the next download."""
     folder = settings.path_data_files or settings.udecdash_home
     free = shutil.disk_usage(existing(folder)).free
-    stored = sum(path.stat().st_size for path in folder.glob("*/*.gz") if path.is_file())
+    stored = _stored(folder, settings)
     # Cleared folders wait beside the new ones until these are whole.
     wanted = max(_LEAST_FREE, stored if settings.clear_directories_before_download else stored // 4)
-    told = f"{size(free)} are free for {folder}"
+    told = say("disk free", bytes=free, folder=folder)
     if free < wanted:
-        yield warning("disk", f"{told}; a night may need {size(wanted)}", f"df -h {existing(folder)}", disk_free=free)
+        yield warning("disk", say("disk full", free=told, wanted=wanted), f"df -h {existing(folder)}", disk_free=free)
     else:
         yield ok("disk", told, disk_free=free)
+
+
+def _stored(folder: Path, settings: Settings) -> int:
+    """Bytes of what was downloaded: the dump's tables, or batches that wait."""
+    pattern = "*/*/*.gz" if settings.from_dap else "*/*.gz"
+    return sum(path.lstat().st_size for path in folder.glob(pattern) if path.is_file() and not path.is_symlink())
 
 
 def existing(path: Path) -> Path:
@@ -120,27 +136,25 @@ def _is_there(path: Path) -> bool:
 def front_end_is_there(settings: Settings) -> Iterator[Finding]:
     """The loading page can be put up, and is not up for nothing."""
     if settings.frontend_dir is None:
-        yield ok("front end", "FRONTEND_DIR is blank: no loading page")
+        yield ok("front end", say("front end none"))
         return
     maintenance.check(settings)
-    yield ok("front end", f"{settings.frontend_dir} can be written")
+    yield ok("front end", say("front end fine", folder=settings.frontend_dir))
 
 
 def mail_goes_out(settings: Settings, *, notify: bool) -> Iterator[Finding]:
     """Somebody is told when a night fails; a test is sent when asked for."""
     ways = [name for name in ("webhook_url", "heartbeat_url") if getattr(settings, name).get_secret_value()]
     if not notifier.configured(settings):
-        told = "SMTP_HOST or NOTIFICATION_EMAILS is blank" + (f"; {', '.join(ways).upper()} is set" if ways else "")
-        yield (
-            ok("mail", told)
-            if ways
-            else warning("mail", f"{told}: nobody is told", "Fill both in, in main.py or .env.")
-        )
+        blank = say("mail blank")
+        if ways:
+            yield ok("mail", say("mail other way", blank=blank, names=", ".join(ways).upper()))
+        else:
+            yield warning("mail", say("mail nobody", blank=blank), say("mail fill in"))
     elif away := notifier.answers(settings):
-        yield warning("mail", away, NoticeError().hint())
+        yield warning("mail", away, Both(*map(NoticeError().hint, ("en", "es"))))
     elif not notify:
-        told = f"{settings.smtp_host} takes us; {len(settings.notification_emails)} addresses"
-        yield ok("mail", f"{told} (--notify sends a test)")
+        yield ok("mail", say("mail fine", host=settings.smtp_host, count=len(settings.notification_emails)))
     if notify:
         yield from _test_notices(settings)
 
@@ -154,4 +168,5 @@ def _test_notices(settings: Settings) -> Iterator[Finding]:
     except NoticeError as error:
         yield failed("test notice", error)
     else:
-        yield ok("test notice", f"sent to {', '.join(settings.notification_emails) or 'nobody by mail'}")
+        addresses = ", ".join(settings.notification_emails) or say("notice by mail to nobody")
+        yield ok("test notice", say("notice sent", addresses=addresses))

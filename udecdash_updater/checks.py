@@ -9,6 +9,7 @@ from pathlib import Path
 from udecdash_updater import check_database, check_queue, check_site, config, db, ledger
 from udecdash_updater.errors import SettingsError, UpdaterError
 from udecdash_updater.findings import Finding, failed, ok
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 Check = Callable[[], Iterable[Finding]]
@@ -40,8 +41,9 @@ def _tried(name: str, check: Check) -> Iterator[Finding]:
 def _site(settings: Settings, folder: Path) -> Iterator[Finding]:
     yield from _tried("settings", lambda: check_site.settings_are_usable(settings, folder))
     yield from _tried("secrets", lambda: check_site.secrets_are_private(folder))
+    yield from _tried("secrets", lambda: check_site.secrets_are_long(settings))
     if settings.embedded_database and settings.path_data_files is None:
-        yield ok("demonstration", "it brings its own dump, front end and mailbox")
+        yield ok("demonstration", say("demonstration"))
         return
     yield from _tried("download", lambda: check_site.download_works(settings))
     yield from _tried("dump", lambda: check_site.dump_is_fresh(settings))
@@ -51,7 +53,7 @@ def _site(settings: Settings, folder: Path) -> Iterator[Finding]:
 
 def _database(settings: Settings) -> Iterator[Finding]:
     if settings.embedded_database:
-        yield ok("postgresql", "embedded: it runs only while a run does")
+        yield ok("postgresql", say("database embedded"))
         return
     try:
         with _reading(settings) as cursor:
@@ -89,7 +91,7 @@ def _reading(settings: Settings) -> Iterator[db.Cursor]:
 
 def _queue(settings: Settings, folder: Path) -> Iterator[Finding]:
     if settings.embedded_redis:
-        yield ok("redis", "embedded: it and its workers run only while a run does")
+        yield ok("redis", say("redis embedded"))
         return
     yield from _tried("redis", lambda: check_queue.redis_fits(settings))
     yield from _tried("workers", lambda: check_queue.workers_run(settings))

@@ -18,14 +18,16 @@ from udecdash_updater import (
     logs,
     maintenance,
     report_page,
+    sources,
     status,
     summary,
     terminal,
 )
 from udecdash_updater.command import Group, answer, folder_option, json_option, settings_of, table_names
+from udecdash_updater.language import Voice, Words, say
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
-from udecdash_updater.sources import demonstrate
+from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -84,7 +86,7 @@ def run(
     if as_json:
         answer(result)
     elif result.plan:
-        terminal.show_plan(result.plan)
+        terminal.show_plan(result.plan, sources.language(folder))
     sys.exit(result.exit_code)
 
 
@@ -107,12 +109,12 @@ def check(*, notify: bool, nagios: bool, folder: Path, as_json: bool) -> None:
     found = checks.run(folder, notify=notify)
     code = findings.exit_code(found)
     if nagios:
-        line, code = findings.nagios(found)
+        line, code = findings.nagios(found, sources.language(folder))
         click.echo(line)
     elif as_json:
         answer({"exit_code": code, "checks": found})
     else:
-        terminal.show_findings(found)
+        terminal.show_findings(found, sources.language(folder))
     sys.exit(code)
 
 
@@ -139,7 +141,7 @@ def status_command(*, nights: int, folder: Path, as_json: bool) -> None:
     if as_json:
         answer(found)
     else:
-        terminal.show_status(found, settings.zone)
+        terminal.show_status(found, settings.zone, settings.language)
 
 
 @main.command(
@@ -158,11 +160,11 @@ def report(*, run: int | None, pages: bool, folder: Path, as_json: bool) -> None
     with embedded.visited(settings_of(folder, level=logging.WARNING)) as settings:
         found = summary.read(settings, run)
         if pages:
-            click.echo(f"written: {report_page.write(settings, run)}", err=True)
+            click.echo(Voice(settings.language)("pages written", path=report_page.write(settings, run)), err=True)
     if as_json:
         answer(found)
     else:
-        terminal.show_summary(found)
+        terminal.show_summary(found, settings.language)
 
 
 @main.command(
@@ -177,18 +179,19 @@ Exit codes: 0 done, 2 settings, 5 database, 6 Redis."""
 @json_option
 def requeue(*, folder: Path, as_json: bool) -> None:
     """Put every course that is due back into the queue: the ledger knows what Redis has lost."""
-    found = dispatch.requeue(settings_of(folder))
+    settings = settings_of(folder)
+    found = dispatch.requeue(settings)
     if as_json:
         answer({"exit_code": 0, "jobs": found.jobs, "courses": found.courses})
     else:
-        click.echo(f"{len(found.jobs)} jobs enqueued for {found.courses} courses")
+        click.echo(Voice(settings.language)("requeued", jobs=len(found.jobs), courses=found.courses))
 
 
 @main.command()
 @json_option
 def demo(*, as_json: bool) -> None:
     """Run a made-up university's night on servers of its own. Each further call is its next night."""
-    demonstrate()
+    sources.demonstrate()
     result = DataUpdater(folder=Path.cwd()).launch(RunOptions(silent=as_json))
     if as_json:
         answer(result)
@@ -212,8 +215,9 @@ def maintenance_group() -> None:
 @json_option
 def maintenance_on(*, folder: Path, as_json: bool) -> None:
     """Put the loading page up."""
-    up = maintenance.on(settings_of(folder), started=datetime.now(timezone.utc))
-    _tell_page("The loading page is up." if up else "FRONTEND_DIR is blank: there is no page to put up.", up, as_json)
+    settings = settings_of(folder)
+    up = maintenance.on(settings, started=datetime.now(timezone.utc))
+    _tell_page(say("page put up" if up else "page none"), settings, up=up, as_json=as_json)
 
 
 @maintenance_group.command("off")
@@ -221,15 +225,16 @@ def maintenance_on(*, folder: Path, as_json: bool) -> None:
 @json_option
 def maintenance_off(*, folder: Path, as_json: bool) -> None:
     """Put the dashboard's own page back, whatever state the folder is in."""
-    changed = maintenance.off(settings_of(folder))
-    _tell_page("The dashboard's page is back." if changed else "Nothing to do: no loading page was up.", False, as_json)
+    settings = settings_of(folder)
+    changed = maintenance.off(settings)
+    _tell_page(say("page put away" if changed else "page was away"), settings, up=False, as_json=as_json)
 
 
-def _tell_page(sentence: str, up: bool, as_json: bool) -> None:
+def _tell_page(told: Words, settings: Settings, *, up: bool, as_json: bool) -> None:
     if as_json:
-        answer({"up": up, "told": sentence})
+        answer({"up": up, "told": told})
     else:
-        click.echo(sentence)
+        click.echo(told.text(settings.language))
 
 
 @main.group(
@@ -250,11 +255,11 @@ def config_group() -> None:
 @json_option
 def config_validate(*, folder: Path, as_json: bool) -> None:
     """Judge every setting; all mistakes are told at once, by name and without the values, and the exit code is 2."""
-    settings_of(folder)
+    settings = settings_of(folder)
     if as_json:
         answer({"valid": True})
     else:
-        click.echo("The settings can be used. `udecdash-updater check` tries whether what they name is there.")
+        click.echo(Voice(settings.language)("settings valid"))
 
 
 @config_group.command("sample")
@@ -277,4 +282,4 @@ def config_show(*, folder: Path, as_json: bool) -> None:
     if as_json:
         answer({one.name: {"value": one.value, "from": one.source} for one in found})
     else:
-        terminal.show_settings(found)
+        terminal.show_settings(found, sources.language(folder))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from udecdash_updater import config, documents, dump, logs
+from udecdash_updater import config, documents, dump, logs, sources
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.settings import Settings
 
@@ -27,7 +27,8 @@ class Command(click.Command):
         except UpdaterError as error:
             if ctx.params.get("as_json"):
                 answer({"exit_code": error.exit_code, "error": error})
-            click.echo(f"{error}\n{error.hint()}", err=True)
+            language = sources.language(ctx.params.get("folder") or Path())
+            click.echo(f"{error.full(language)}\n{error.hint(language)}", err=True)
             ctx.exit(error.exit_code)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import Both, Words
 
 
 def text(value: object) -> str:
@@ -24,6 +25,12 @@ def plain(value: object) -> Any:  # noqa: ANN401 - what json.dumps takes
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return value
+
+
+@plain.register(Words)
+@plain.register(Both)
+def _words(value: Words | Both) -> Any:  # noqa: ANN401 - as above
+    return str(value)  # a document is the same in every language
 
 
 @plain.register

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from udecdash_updater.language import Told, text
+
 _NAMED = 5  # with more tables than this nobody wants to type their names
 
 
@@ -17,13 +19,26 @@ class UpdaterError(Exception):
         "Lea el registro; si no lo explica, comuníquelo al equipo de desarrollo con esas líneas."
     )
 
-    def __init__(self, detail: str = "", *, hint: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: Told = "", *, hint: Told = "") -> None:
+        super().__init__(str(detail))
+        self._detail = detail
         self._hint = hint
 
+    @property
+    def detail(self) -> str:
+        """What went wrong this time, in English."""
+        return str(self._detail)
+
+    def told(self, language: str = "en") -> str:
+        """What went wrong this time, in `language`; without the class's sentence."""
+        return text(self._detail, language)
+
+    def full(self, language: str = "en") -> str:
+        """The class's sentence and what went wrong this time, in `language`."""
+        return " ".join(filter(None, [self.sentence(language), self.told(language)]))
+
     def __str__(self) -> str:
-        return self.sentence("en") + (f" {self.detail}" if self.detail else "")
+        return self.full("en")
 
     def sentence(self, language: str = "en") -> str:
         """The class's sentence in `language` ('en' or 'es'), without the detail."""
@@ -31,7 +46,7 @@ class UpdaterError(Exception):
 
     def hint(self, language: str = "en") -> str:
         """What to do about it: the hint given where it was raised, else the class's, in `language`."""
-        return self._hint or (self.default_hint_es if language == "es" else self.default_hint)
+        return text(self._hint, language) or (self.default_hint_es if language == "es" else self.default_hint)
 
 
 class SettingsError(UpdaterError):
@@ -42,7 +57,7 @@ class SettingsError(UpdaterError):
     default_hint = "Correct each setting named, in the main script, the environment or .env; nothing was touched."
     default_hint_es = "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
 
-    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+    def __init__(self, problems: list[str], *, hint: Told = "") -> None:
         super().__init__("".join(f"\n  - {problem}" for problem in problems), hint=hint)
         self.problems = tuple(problems)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, UpdaterError
+from udecdash_updater.language import Both, Told, say, text
 
 OK = "OK"
 WARNING = "warning"
@@ -21,25 +22,26 @@ class Finding:
 
     name: str
     outcome: str
-    told: str
-    hint: str = ""
+    told: Told
+    hint: Told = ""
     code: int = EXIT_DONE
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def ok(name: str, told: str, **numbers: float) -> Finding:
+def ok(name: str, told: Told, **numbers: float) -> Finding:
     """All is well."""
     return Finding(name, OK, told, numbers=numbers)
 
 
-def warning(name: str, told: str, hint: str, **numbers: float) -> Finding:
+def warning(name: str, told: Told, hint: Told, **numbers: float) -> Finding:
     """It works, but not as it should."""
     return Finding(name, WARNING, told, hint, EXIT_WARNINGS, numbers)
 
 
 def failed(name: str, error: UpdaterError, **numbers: float) -> Finding:
     """It does not work: what a night would end with. Told without the error's own sentence, which is of a night."""
-    return Finding(name, FAILED, error.detail.strip() or str(error), error.hint(), error.exit_code, numbers)
+    told = Both(*(error.told(language).strip() or error.full(language) for language in ("en", "es")))
+    return Finding(name, FAILED, told, Both(error.hint("en"), error.hint("es")), error.exit_code, numbers)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -48,11 +50,12 @@ def exit_code(findings: Sequence[Finding]) -> int:
     return codes[0] if codes else EXIT_DONE
 
 
-def nagios(findings: Sequence[Finding]) -> tuple[str, int]:
+def nagios(findings: Sequence[Finding], language: str = "en") -> tuple[str, int]:
     """The one line that Nagios reads, with performance data, and its exit code: 0 OK, 1 warning, 2 critical."""
     bad = [one for one in findings if one.outcome != OK]
     worst = 2 if any(one.outcome == FAILED for one in bad) else 1 if bad else 0
-    told = "; ".join(f"{one.name}: {' '.join(one.told.split())}" for one in bad) or f"{len(findings)} checks passed"
+    told = "; ".join(f"{one.name}: {' '.join(text(one.told, language).split())}" for one in bad)
+    told = told or text(say("checks passed", count=len(findings)), language)
     failures = sum(one.outcome == FAILED for one in bad)
     numbers: dict[str, float] = {"failed": failures, "warnings": len(bad) - failures}
     numbers |= {name: value for one in findings for name, value in one.numbers.items()}

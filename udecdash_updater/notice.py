@@ -96,7 +96,7 @@ def in_words(notice: Notice, settings: Settings, hide: Callable[[str], str]) -> 
         return "\n".join(one_line(line) for line in hide(text).splitlines()).strip("\n")
 
     def cleaned(stage: str, error: UpdaterError) -> Mishap:
-        told = (clean(text) for text in (error.sentence(language), error.detail, error.hint(language)))
+        told = (clean(text) for text in (error.sentence(language), error.told(language), error.hint(language)))
         return Mishap(clean(stage), error.exit_code, *told)
 
     subject, headline = (_headed(words, notice, language) for words in _OUTCOMES[language][notice.outcome])

@@ -62,8 +62,8 @@ SEED_NAMES = (
     "SERVER_CANVAS_DATA_CLI_COMMAND_PATH",
     "FRONTEND_DIR",
 )
-_ADDRESSES = ("redis_url", "webhook_url", "heartbeat_url")
-SECRET_FIELDS = ("db_password", "smtp_pass", "server_sudo_password", "dap_client_secret", *_ADDRESSES)
+ADDRESS_FIELDS = ("redis_url", "webhook_url", "heartbeat_url")
+SECRET_FIELDS = ("db_password", "smtp_pass", "server_sudo_password", "dap_client_secret", *ADDRESS_FIELDS)
 SECRET_NAMES = tuple(name.upper() for name in SECRET_FIELDS)
 _QUEUE_LIMITS = (12, 20, 30, 40, 50, 60, 70, 85, 110, 3000)
 

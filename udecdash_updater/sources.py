@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +26,14 @@ def load(folder: Path | None = None) -> Settings:
     malformed setting, never its value.
     """
     return _judged(folder or script_folder(), missing)
+
+
+def language(folder: Path) -> str:
+    """LANGUAGE as `load` would find it, also where the other settings cannot be used. Raises nothing."""
+    values = {name: text for name, text in _given(folder)[0].items() if name == "language"}
+    with contextlib.suppress(ValidationError):
+        return Settings(**values).language
+    return str(Settings.model_fields["language"].default)
 
 
 def load_for_worker() -> Settings:

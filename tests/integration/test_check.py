@@ -80,6 +80,25 @@ def test_nagios_gets_one_line_its_numbers_and_its_exit_codes(site: Installation)
     assert re.search(r"^failed +front end .*\n +-> ", installed, re.MULTILINE)
 
 
+def test_an_administrator_who_reads_spanish_is_told_in_spanish_and_a_program_as_ever(site: Installation) -> None:
+    english = checked(site)
+    site.fill_in(LANGUAGE="es", SMTP_PASS="short")
+    shown = call(site, "check", code=None).stdout
+    assert re.search(r"^OK +workers +los 2 funcionan bajo supervisord$", shown, re.MULTILINE)
+    assert re.search(r"^aviso +secrets +SMTP_PASS tiene menos de 8 caracteres", shown, re.MULTILINE)
+    assert re.search(r"\d+ revisiones: 0 fallas, \d+ avisos", shown)
+    assert checked(site)["workers"] == english["workers"]
+    status = call(site, "status").stdout
+    assert "No hay ejecución en curso." in status
+    assert "Ejecución 1: tablas" in call(site, "report").stdout
+    assert "La página de espera está puesta." in call(site, "maintenance", "on").stdout
+    assert "La página del tablero está de vuelta." in call(site, "maintenance", "off").stdout
+    site.fill_in(LANGUAGE="es", DB_PORT="many")
+    refused = call(site, "status", code=2)
+    assert refused.stderr.startswith("La configuración no se puede usar.")
+    assert "Corrija cada variable" in refused.stderr
+
+
 def test_settings_that_cannot_be_used_fail_with_all_their_names(installation: Installation) -> None:
     installation.fill_in(DB_PORT="many", PATH_DATA_FILES=None)
     found = document(call(installation, "check", "--json", code=2))["checks"]

@@ -288,12 +288,12 @@ def test_batches_are_told_as_the_loader_reads_them(site: Site) -> None:
 def test_check_and_dry_run_tell_of_the_key_and_of_what_waits_on_disk(site: Site) -> None:
     site.download()
     (download,) = check_site.download_works(site.settings)
-    assert download.told == f"{CLIENT} is there, and {site.api.url} takes the key"
+    assert str(download.told) == f"{CLIENT} is there, and {site.api.url} takes the key"
     (waiting,) = check_site.dump_is_fresh(site.settings)
-    assert "1 batches of 1 tables wait" in waiting.told
+    assert "1 batches of 1 tables wait" in str(waiting.told)
     planned = plan.make(site.settings, RunOptions()).tables
     assert [(table.table, table.files) for table in planned] == [(USERS, 2)]
     (path, *_) = dap_batches.read(site.folder)[0].paths
     path.write_bytes(b"")
     (damaged,) = check_site.dump_is_fresh(site.settings)
-    assert f"{path} has 0 bytes" in damaged.told
+    assert f"{path} has 0 bytes" in str(damaged.told)

@@ -1,0 +1,93 @@
+"""The words of check, status, report and the other commands are there in Spanish and English, and fit their use."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from udecdash_updater import errors, language
+from udecdash_updater.findings import failed, nagios
+from udecdash_updater.language import LANGUAGES, say
+from udecdash_updater.sources import language as language_of
+
+PACKAGE = Path(language.__file__).parent
+_SPEAKER = re.compile(r"(say|voice|Voice\(.*\))$")
+FILES = sorted(PACKAGE.glob("templates/words_*.ini"))
+
+
+def places(sentence: str) -> set[tuple[str, str]]:
+    return {(name, kind or "") for _, name, kind, _ in Formatter().parse(sentence) if name}
+
+
+def trees() -> Iterator[ast.AST]:
+    for path in PACKAGE.glob("*.py"):
+        yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def keys_in_the_code() -> Iterator[tuple[str, set[str] | None]]:
+    """Every key that the code says, and the names of the values it gives, None where they come in a dictionary."""
+    for node in trees():
+        if isinstance(node, ast.Call) and node.args and _SPEAKER.match(ast.unparse(node.func)):
+            first = node.args[0]
+            for part in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
+                if isinstance(part, ast.Constant):
+                    given = {word.arg for word in node.keywords if word.arg}
+                    yield str(part.value), None if any(word.arg is None for word in node.keywords) else given
+
+
+def test_every_sentence_is_there_once_in_each_language_with_the_same_places() -> None:
+    seen: list[str] = []
+    for path in FILES:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(path, encoding="utf-8")
+        seen += parser.sections()
+        for key in parser.sections():
+            assert set(parser[key]) == set(LANGUAGES), key
+            assert all(parser[key].values()), key
+            assert places(parser[key]["es"]) == places(parser[key]["en"]), key
+    assert len(seen) == len(set(seen))
+    assert set(seen) == set(language.catalogue())
+
+
+def test_every_sentence_that_the_code_says_has_its_words_and_gets_its_values() -> None:
+    named = list(keys_in_the_code())
+    assert len(named) > 100
+    for key, given in named:
+        wanted = {name for name, _ in places(language.catalogue()[key]["en"])}
+        assert given is None or wanted == given, key
+    strings = {node.value for node in trees() if isinstance(node, ast.Constant)}
+    assert {key for key in language.catalogue() if key not in strings and not key.startswith("outcome ")} == set()
+
+
+def test_numbers_are_written_as_the_language_writes_them() -> None:
+    told = say("dump there", files=1234, tables=73, bytes=1_234_000_000, age=3725)
+    assert str(told) == "1,234 files of 73 tables, 1.2 GB, downloaded 1 h 2 min ago"
+    assert told.text("es") == "1.234 archivos de 73 tablas, 1,2 GB, descargado hace 1 h 2 min"
+
+
+def test_a_failure_and_its_hint_are_told_in_both_languages() -> None:
+    error = errors.WorkersError(say("sudo missing"), hint=say("sudo install"))
+    found = failed("sudo", error)
+    assert nagios([found], "es")[0].startswith("UDECDASH CRITICAL - sudo: SERVER_SUDO_PASSWORD está puesta")
+    assert language.text(found.hint, "es") == "Instale sudo, o deje SERVER_SUDO_PASSWORD en blanco."
+    assert error.full("es").startswith(f"{errors.WorkersError.spanish} SERVER_SUDO_PASSWORD está puesta")
+    assert str(error) == error.full("en")
+    silent = failed("sudo", errors.WorkersError())
+    assert language.text(silent.told, "es") == errors.WorkersError.spanish
+
+
+@pytest.mark.parametrize(
+    ("given", "spoken"), [("en", "en"), ("es", "es"), ("tlh", "es"), ("", "es"), ("en_US:en", "en")]
+)
+def test_the_language_is_known_even_where_the_settings_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, spoken: str
+) -> None:
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    (tmp_path / ".env").write_text(f"DB_PORT=many\nLANGUAGE={given}\n", encoding="utf-8")
+    assert language_of(tmp_path) == spoken
