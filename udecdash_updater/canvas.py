@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from udecdash_updater import db
+from udecdash_updater import db, words
 from udecdash_updater.dump import Column, Table
 from udecdash_updater.errors import DumpError
 
@@ -64,10 +64,20 @@ class Unique:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A CHECK constraint: its condition as SQL, and the columns that it reads."""
+
+    name: str
+    condition: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A table as it stands in the database: types by column, ENUM columns with their type's oid, unique indexes.
 
-    `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update.
+    `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update; `required`:
+    those that are NOT NULL; `wordy`: those that take special words (see `words`).
     """
 
     types: dict[str, str]
@@ -75,6 +85,9 @@ class Found:
     uniques: tuple[Unique, ...]
     generated: frozenset[str] = frozenset()
     identities: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    wordy: frozenset[str] = frozenset()
+    checks: tuple[Check, ...] = ()
 
     def written(self, table: Table) -> list[str]:
         """The dump's columns that we write."""
@@ -181,7 +194,8 @@ def made(table: Table) -> Found:
     uniques = [Unique(tuple(key), "", frozenset(key))] if key else []
     if table.name.endswith("_dim") and "canvas_id" in names and key:
         uniques.append(Unique(("canvas_id",), "", frozenset({"canvas_id"})))
-    return Found(sql_types(table), {}, tuple(uniques))
+    types = sql_types(table)
+    return Found(types, {}, tuple(uniques), wordy=frozenset(n for n, kind in types.items() if words.may_hold(kind)))
 
 
 def look(cursor: db.Cursor, table: str) -> Found:
@@ -193,8 +207,14 @@ def look(cursor: db.Cursor, table: str) -> Found:
     )
     return Found(
         {name: kind for name, kind, *_ in columns},
-        {name: oid for name, _, enum, oid, *_ in columns if enum},
+        {name: enum for name, _, enum, *_ in columns if enum},
         uniques,
-        frozenset(name for name, *_, generated, _ in columns if generated),
-        frozenset(name for name, *_, identity in columns if identity),
+        generated=frozenset(name for name, _, _, generated, *_ in columns if generated),
+        identities=frozenset(name for name, _, _, _, identity, *_ in columns if identity),
+        required=frozenset(name for name, *_, required, _ in columns if required),
+        wordy=frozenset(name for name, *_, base in columns if words.may_hold(base)),
+        checks=tuple(
+            Check(name, condition, frozenset(read))
+            for name, condition, read in db.rows(cursor, "row_checks", {"table": table})
+        ),
     )

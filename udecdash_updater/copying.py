@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from udecdash_updater import db, rows
+from udecdash_updater import db, rows, words
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
@@ -17,23 +17,34 @@ _EVIDENCE = 3  # lines; one or two may simply be bad
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
 
 
-def copy_file(cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
-    """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for."""
-    if table.name not in _DROPPED:
+def copy_file(
+    cursor: db.Cursor,
+    table: Table,
+    staging: db.Composable,
+    file: DumpFile,
+    gate: Rejects,
+    wordy: Collection[str] = (),
+) -> FileCount:
+    """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for.
+
+    `wordy`: columns in which PostgreSQL would take special words (see `words`) for values.
+    """
+    places = [place for place, name in enumerate(file.columns) if name in wordy]
+    if table.name not in _DROPPED and 0 not in places:  # words are looked for after tabs
         try:
-            return _copy_plainly(cursor, staging, file)
+            return _copy_plainly(cursor, staging, file, wordy=bool(places))
         except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
             LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
-    return _copy_carefully(cursor, table, staging, file, gate)
+    return _copy_carefully(cursor, table, staging, file, gate, places)
 
 
 class _MiscountError(Exception):
     """COPY took another number of rows than the file has lines."""
 
 
-def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile) -> FileCount:
+def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, *, wordy: bool) -> FileCount:
     with rows.reading(file.path) as plain, db.savepoint(cursor, "file"):
-        reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain)
+        reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain, wordy=wordy)
         loaded = db.copy_in(cursor, staging, file.columns, reader)
         if loaded != reader.lines:
             raise _MiscountError
@@ -41,7 +52,7 @@ def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile) -> 
 
 
 def _copy_carefully(
-    cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects
+    cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects, wordy: Sequence[int]
 ) -> FileCount:
     tally, before = rows.Tally(), len(gate.rejects)
 
@@ -51,7 +62,8 @@ def _copy_carefully(
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         sound = rows.sound_lines(body, len(file.columns), tally, reject)
-        loaded = copy_batches(cursor, staging, file.columns, _without_dropped(table.name, file, sound, tally), reject)
+        kept = _without_dropped(table.name, file, sound, tally)
+        loaded = copy_batches(cursor, staging, file.columns, _without_words(file, wordy, kept, reject), reject)
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
 
@@ -90,6 +102,17 @@ def _without_dropped(
             tally.filtered += 1
         else:
             yield number, line
+
+
+def _without_words(
+    file: DumpFile, wordy: Sequence[int], lines: Iterator[tuple[int, bytes]], reject: rows.Reject
+) -> Iterator[tuple[int, bytes]]:
+    for number, line in lines:
+        place = words.first(line.rstrip(b"\n").split(b"\t"), wordy)
+        if place is None:
+            yield number, line
+        else:
+            reject(number, f"{file.columns[place]}: {words.REASON}")
 
 
 def copy_batches(

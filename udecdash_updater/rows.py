@@ -1,8 +1,8 @@
 r"""A dump's file -> checked lines for COPY, rejects aside: streaming, whatever the file's size.
 
 Two ways. The fast way hands the file's own bytes to COPY and only guards what COPY would misread in silence: `\.` at a
-line's end ends it, a backslash before a tab or a newline makes it a part of the field. Everything else ends COPY with
-an error, and then the careful way goes line by line.
+line's end ends it, a backslash before a tab or a newline makes it a part of the field, and a special word would become
+another value. Everything else ends COPY with an error, and then the careful way goes line by line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
-from udecdash_updater import meter
+from udecdash_updater import meter, words
 from udecdash_updater.errors import DumpError
 
 BLOCK = 128 * 1024
@@ -29,7 +29,7 @@ _TRAILER = 8
 _AFTER_ALL_TIMES = b"~"
 _LONG = 1 << 20
 # In bytes without their escaped backslashes.
-_MISREAD = re.compile(rb"\\[.\t\r\n]")
+_MISREAD = re.compile(rf"\\(?:[.\t\r\n]|{words.ESCAPED})".encode())
 _PAIR_OR_DOT = re.compile(rb"(\\\\)|\\\.")
 END_OF_COPY = b"\\."
 WIDTH = "columns instead of"
@@ -142,11 +142,15 @@ def header(path: Path) -> tuple[str, ...]:
 
 
 class PlainReader(io.RawIOBase):
-    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence."""
+    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence.
 
-    def __init__(self, file: BinaryIO) -> None:
+    `wordy`: among the columns are such as have special words (see `words`).
+    """
+
+    def __init__(self, file: BinaryIO, *, wordy: bool = False) -> None:
         super().__init__()
         self._file = file
+        self._words = words.Search() if wordy else None
         self._open = b""  # a backslash at the last block's end that escapes what the next one begins with
         self._newlines = 0
         self._unended = 0  # bytes since the last newline
@@ -160,6 +164,8 @@ class PlainReader(io.RawIOBase):
             last = block.rfind(b"\n")
             self._unended = self._unended + len(block) if last < 0 else len(block) - last - 1
         elif self._open:
+            raise SuspiciousLineError
+        if self._words and self._words.found(block):
             raise SuspiciousLineError
         return block
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from udecdash_updater import changes, db, labels, repeats
+from udecdash_updater import changes, db, labels, limits, repeats
 from udecdash_updater.canvas import Found, key_of, look, made
 from udecdash_updater.changes import Changes
 from udecdash_updater.copying import copy_file
@@ -64,18 +64,21 @@ def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: 
     """One table's files in staging, each key once; what became of each line, and what differs from the table."""
 
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
-        return [copy_file(cursor, table, waiting.staging, file, gate) for file in files]
+        return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy) for file in files]
 
-    return stage_from(cursor, table, fill, settings)
+    return stage_from(cursor, table, fill, settings, line_by_line=True)
 
 
-def stage_from(cursor: db.Cursor, table: Table, fill: Fill, settings: Settings) -> Staged:
-    """The same, whatever the rows come from."""
+def stage_from(
+    cursor: db.Cursor, table: Table, fill: Fill, settings: Settings, *, line_by_line: bool = False
+) -> Staged:
+    """The same, whatever the rows come from. `line_by_line`: `fill` takes lines that staging refuses for rejects."""
     found, had, way = _find(cursor, table)
-    waiting = Waiting(table, found, _create(cursor, table, found, way))
+    waiting = Waiting(table, found, _create(cursor, table, found, way, strict=line_by_line))
     gate = Rejects(table.name, settings.max_rejected_rows)
     counts = fill(waiting, gate)
     counts = labels.fit(cursor, settings, waiting, counts, gate)
+    counts = limits.fit(cursor, waiting, counts, gate, all_of_them=not line_by_line)
     differing = None
     if way is Way.CHANGED:
         counts, differing = _compare(cursor, waiting, counts, had, gate)
@@ -94,12 +97,14 @@ def _find(cursor: db.Cursor, table: Table) -> tuple[Found, int, Way]:
     return found, had, Way.CHANGED if had else Way.FILLED
 
 
-def _create(cursor: db.Cursor, table: Table, found: Found, way: Way) -> db.Composable:
+def _create(cursor: db.Cursor, table: Table, found: Found, way: Way, *, strict: bool) -> db.Composable:
     staging = db.identifier("pg_temp", "_staged") if way is Way.CHANGED else db.identifier(STAGING, table.name)
     # ENUMs are staged as text: their labels are fitted afterwards, for all columns at once.
     kinds = {name: "text" if name in found.enums else found.types[name] for name in table.column_names}
-    key = key_of(table)
-    parts = [db.definition(name, kind + (" not null" if name in key else "")) for name, kind in kinds.items()]
+    needed = {*key_of(table), *(limits.required(table, found) if strict else ())}
+    parts = [db.definition(name, kind + (" not null" if name in needed else "")) for name, kind in kinds.items()]
+    for check in limits.held(table, found) if strict else ():
+        parts.append(db.statement("check_held", check=db.identifier(check.name), condition=db.raw(check.condition)))
     db.run(cursor, way.value, table=staging, parts=db.comma(parts))
     return staging
 

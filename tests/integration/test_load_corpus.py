@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.dumps import ITEM, REQUEST, request_line
 from tests.installation import rows
 from tests.nights import load, mini_dump
-from udecdash_updater import db
+from udecdash_updater import db, words
 from udecdash_updater.rows import LONGEST
 from udecdash_updater.settings import Settings
 
@@ -253,3 +253,51 @@ def test_lines_in_unpacked_files_are_judged_alike_and_counted_without_the_header
         assert [line for (line,) in found] == rejected
         counted = rows(database, f"select lines, loaded, rejected from udecdash.files where table_name = '{table}'")
         assert counted == [(4 * len(own), sum(len(case.sound) for case in own), len(rejected))]
+
+
+TIMED = [
+    ("id", "bigint"),
+    ("created_at", "timestamp"),
+    ("day", "date"),
+    ("score", "double precision"),
+    ("name", "text"),
+]
+
+
+@pytest.mark.parametrize("before", ["made", "found"])
+def test_a_word_that_postgresql_would_read_as_a_value_is_a_reject_and_the_same_word_in_a_text_arrives(
+    postgres: Settings, database: Connection, tmp_path: Path, before: str
+) -> None:
+    if before == "found":
+        found = "create domain moment as timestamp; create table item_dim (id bigint primary key, created_at moment)"
+        with database.cursor() as cursor:
+            cursor.execute(found)
+    times = [b"now", b"NOW", b" Today", b"today 10:00", b"tomorrow", b"yesterday", b"epoch", b"infinity", b"-infinity",
+             b"\\tnow", b"n\\157w", b"today UTC"]  # fmt: skip
+    odd = [(1, word) for word in times] + [(2, b"infinity"), (3, b"NaN"), (3, b"-Infinity"), (3, b"inf")]
+    files = {}
+    for number, (place, word) in enumerate(odd):
+        line = with_field(b"%d\t2021-01-01 10:00:00\t2021-01-01\t1.5\tinfinity" % number, place, word)
+        files[f"{number:02d}.gz"] = b"100%d\t2021-01-01 10:00:00\t2021-01-01\t1.5\tnow\n" % number + line + b"\n"
+    run = load(postgres, mini_dump(tmp_path, {"item_dim": TIMED}, {"item_dim": files})).run
+    assert rows(database, "select count(*), min(created_at)::text, max(name) from item_dim") == [
+        (len(odd), "2021-01-01 10:00:00", "now")
+    ]
+    rejects = f"select line, reason from udecdash.rejects where run_id = {run} order by file_name"
+    expected = [(2, f"{TIMED[place][0]}: {words.REASON}") for place, _ in odd]
+    assert rows(database, rejects) == expected
+
+
+def test_what_a_date_means_does_not_hang_on_the_server(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    with database.cursor() as cursor:
+        name = postgres.db_name
+        cursor.execute(f"alter database {name} set datestyle = 'German, DMY'")
+        cursor.execute(f"alter database {name} set timezone = 'America/Santiago'")
+        cursor.execute(f"alter database {name} set intervalstyle = 'iso_8601'")
+    lines = b"1\t2021-02-01 10:00:00\t2021-02-01\t1\ta\n2\t01/02/2021\t2021-02-01\t1\tb\n"
+    load(postgres, mini_dump(tmp_path, {"item_dim": TIMED}, {"item_dim": {"a.gz": lines}}))
+    assert rows(database, "select id, to_char(created_at, 'YYYY-MM-DD HH24') from item_dim") == [(1, "2021-02-01 10")]
+    reasons = rows(database, "select line, reason from udecdash.rejects")
+    assert reasons == [(2, "created_at: datetime field overflow (22008)")]

@@ -184,3 +184,37 @@ def test_nothing_stays_in_staging(postgres: Settings, database: Connection, tmp_
         load(postgres, night(tmp_path / str(number), text), accept=["item_dim"])
         assert rows(database, left) == [(0,)]
     assert items(database) == [(2, 2, "c")]
+
+
+LIMITED = """
+create type item_state as enum ('active', 'deleted');
+create domain short_name as varchar(256) check (value <> 'forbidden');
+create table item_dim (id bigint primary key, canvas_id bigint not null, name short_name,
+    price double precision not null constraint fair check (price >= 0),
+    state item_state not null, extra text default 'x' check (extra <> ''),
+    constraint cheap_or_active check (state = 'active' or price < 10));
+"""
+PRICED = [*ITEM, ("price", "double precision"), ("state", "varchar")]
+
+
+@pytest.mark.parametrize("full", ["", "insert into item_dim values (9, 9, 'goes', 1, 'active')"], ids=["empty", "full"])
+def test_rows_that_break_what_a_found_table_asks_are_rejects_and_the_others_arrive(
+    postgres: Settings, database: Connection, tmp_path: Path, full: str
+) -> None:
+    execute(database, LIMITED + full)
+    odd = r"1,1,a,1,active 2,\N,b,1,active 3,3,forbidden,1,active 4,4,c,-1,active 5,5,d,1,\N 6,6,e,20,deleted"
+    odd += r" 7,7,f,\N,active"
+    load(postgres, night(tmp_path / "d", odd, "8,8,g,30,active", columns=PRICED), accept=["item_dim"])
+    assert items(database) == [(1, 1, "a"), (8, 8, "g")]
+    assert rows(database, "select line, reason from udecdash.rejects order by line") == [
+        (2, "not null violation (23502) at canvas_id"),
+        (3, "name: check violation (23514) at short_name_check"),
+        (4, "check violation (23514) at fair"),
+        (5, "not null violation (23502) at state"),
+        (7, "not null violation (23502) at price"),
+        (None, "cheap_or_active: the table does not take it"),
+    ]
+    counted = "select lines, loaded, rejected from udecdash.files order by file_name"
+    assert rows(database, counted) == [(7, 1, 6), (1, 1, 0)]
+    load(postgres, night(tmp_path / "2", "1,1,a,1,active 8,8,g,31,active", columns=PRICED))
+    assert rows(database, "select id, price from item_dim order by id") == [(1, 1.0), (8, 31.0)]

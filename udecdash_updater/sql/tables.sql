@@ -1,9 +1,9 @@
 -- table_exists: whether DB_SCHEMA has the table
 select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) is not null
 
--- table_columns: columns in order: name, formatted type, ENUM or not, the type's oid, generated or not, identity or not
-select a.attname, format_type(a.atttypid, a.atttypmod), t.typtype = 'e', t.oid, a.attgenerated <> '',
-    a.attidentity = 'a'
+-- table_columns: in order: name, formatted type, ENUM's oid, generated, identity, NOT NULL, the type under a domain
+select a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end, a.attgenerated <> '',
+    a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null)
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
   and a.attnum > 0 and not a.attisdropped
@@ -15,6 +15,14 @@ select enumlabel from pg_enum where enumtypid = %(type)s order by enumsortorder
 -- owned_type: the ENUM type's qualified name and whether we may change it
 select n.nspname, t.typname, pg_has_role(current_user, t.typowner, 'usage')
 from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.oid = %(type)s
+
+-- row_checks: what CHECKs ask of a single row: name, condition, the columns that it reads
+select conname::text, pg_get_expr(conbin, conrelid), array(
+    select attname::text from pg_attribute where attrelid = conrelid and attnum = any (conkey))
+from pg_constraint
+where conrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) and contype = 'c'
+  and 0 < all (conkey) and pg_get_constraintdef(oid) not like '%%NOT ENFORCED'
+order by conname
 
 -- unique_indexes: the unique indexes of a table, the primary key's too: terms, condition, and the columns they read
 select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, i.indnkeyatts) n order by n),
@@ -99,6 +107,22 @@ gone as (
     delete from {staging} s using numbered n where s.ctid = n.place and s.{column} = any (%(labels)s)
     returning n.ordinal, s.{column} as label)
 select width_bucket(ordinal, %(starts)s::bigint[]) - 1, label, count(*) from gone group by 1, 2
+
+-- check_held: a CHECK of the found table, for its staging
+constraint {check} check ({condition})
+
+-- given: a value is there
+{column} is not null
+
+-- any_breaks: whether a staged row breaks a condition
+select exists (select from {staging} where ({condition}) is false)
+
+-- reject_breaking: leave out the staged rows that break a condition
+with judged as (
+    select ctid as _place, row_number() over (order by ctid) as _ordinal, ({condition}) is false as _breaks
+    from {staging}),
+gone as (delete from {staging} s using judged j where s.ctid = j._place and j._breaks returning j._ordinal)
+select width_bucket(_ordinal, {starts}::bigint[]) - 1, count(*) from gone group by 1
 
 -- find_changes: rows that differ between a table and its staging, by key
 create temporary table _changes on commit drop as
