@@ -19,8 +19,11 @@ from udecdash_updater.cli import main
 def call(site: Installation, *words: str, code: int | None = 0, folder: bool = True) -> Result:
     """Run the command on the site; sees that it ended with the code expected (None: any)."""
     given = [*words, "--folder", str(site.folder)] if folder else list(words)
+    mine = os.umask(0o077)
+    os.umask(mine)
     with mock.patch.dict(os.environ):  # the command puts main.py's values there
         result = CliRunner().invoke(main, given, catch_exceptions=False)
+    os.umask(mine)  # a night closes what its process creates from then on
     assert code in (None, result.exit_code), result.output + result.stderr
     return result
 

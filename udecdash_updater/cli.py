@@ -105,6 +105,8 @@ Exit codes: 0 all is well, 10 warnings, else what a night would end with; with -
 @json_option
 def check(*, notify: bool, nagios: bool, folder: Path, as_json: bool) -> None:
     """Check whether a night would work: settings, servers, rights, workers, mail. Nothing is changed."""
+    if nagios and as_json:
+        raise click.UsageError("--nagios and --json are two answers; ask for one of them.")
     logs.configure(level=logging.ERROR)
     found = checks.run(folder, notify=notify)
     code = findings.exit_code(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from udecdash_updater import config, documents, dump, logs, sources
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.settings import Settings
 
+_WANTS_JSON = "udecdash_updater.json"
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -33,15 +34,37 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands."""
+    """A group of such commands. Mistakes of usage are a document too, where one was asked for."""
 
     command_class = Command
     group_class = type
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's own; what was asked for is remembered while it is still there as it was typed."""
+        with _told_as_document(ctx, wanted="--json" in args):
+            ctx.meta.setdefault(_WANTS_JSON, "--json" in args)
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command."""
+        with _told_as_document(ctx, wanted=ctx.meta[_WANTS_JSON]):
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _told_as_document(ctx: click.Context, *, wanted: bool) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        if wanted and ctx.parent is None:  # once, by the outermost group
+            told = {"kind": "UsageError", "message": error.format_message(), "hint": f"{ctx.info_name} --help"}
+            answer({"exit_code": error.exit_code, "error": told})
+        raise
+
 
 def answer(document: object) -> None:
-    """Write the one JSON document that --json promises."""
-    click.echo(documents.text(document))
+    """Write the one JSON document that --json promises, without secrets."""
+    click.echo(documents.text(document, logs.hidden))
 
 
 def folder_option(function: _Function) -> _Function:

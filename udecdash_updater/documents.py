@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,21 @@ from udecdash_updater.errors import UpdaterError
 from udecdash_updater.language import Both, Words
 
 
-def text(value: object) -> str:
-    """One JSON document of dataclasses, mappings and sequences; times are ISO 8601, errors tell what to do."""
-    return json.dumps(plain(value), ensure_ascii=False, indent=2)
+def text(value: object, hide: Callable[[str], str] = str) -> str:
+    """One JSON document of dataclasses, mappings and sequences; times are ISO 8601, errors tell what to do.
+
+    `hide` masks the secrets in each text of it.
+    """
+    return json.dumps(_masked(plain(value), hide), ensure_ascii=False, indent=2)
+
+
+def _masked(value: Any, hide: Callable[[str], str]) -> Any:  # noqa: ANN401 - what json.dumps takes
+    # Before it is JSON: quotes in a secret would be escaped there.
+    if isinstance(value, dict):
+        return {name: _masked(one, hide) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one, hide) for one in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 @functools.singledispatch

@@ -35,7 +35,8 @@ class UpdaterError(Exception):
 
     def full(self, language: str = "en") -> str:
         """The class's sentence and what went wrong this time, in `language`."""
-        return " ".join(filter(None, [self.sentence(language), self.told(language)]))
+        told = self.told(language)
+        return self.sentence(language) + (told if told.startswith("\n") else f" {told}".rstrip())
 
     def __str__(self) -> str:
         return self.full("en")

@@ -80,6 +80,12 @@ class Tail(logging.Handler):
         return "\n".join(self._lines)
 
 
+def hidden(text: str) -> str:
+    """`text` without the secrets that the log hides now."""
+    masks = [handler.formatter for handler in LOGGER.handlers if isinstance(handler.formatter, SecretMask)]
+    return masks[0].mask(text) if masks else text
+
+
 def configure(secrets: Iterable[str] = (), *, form: str = "text", level: int = logging.INFO) -> tuple[SecretMask, Tail]:
     """Send our log to stderr, as `form` says ('text' or 'json'), and as text to a Tail, both masked.
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 import supervisor
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 from pydantic import SecretStr
 
-from tests.installation import supervisord
+from tests.installation import ROOT, Installation, rows, supervisord
 from tests.support import command_lines_with, short_home
 from udecdash_updater import workers
 from udecdash_updater.errors import WorkersError
@@ -30,6 +31,7 @@ GROUP = (
     "process_name=%(program_name)s_%(process_num)02d\n"
 )
 PASSWORD = "canary-Sudo 7'$"
+SUDO = shutil.which("sudo") or "sudo"
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("useradd"), reason="only root can make the accounts that this is tried with"
@@ -199,6 +201,28 @@ def test_real_sudo_with_a_wrong_password_is_told_without_it(
     assert "canary" not in str(raised.value)
     assert raised.value.exit_code == 6
     assert set(workers.state(settings(supervisorctl, roots_socket)).values()) == {"RUNNING"}
+
+
+def test_a_night_that_sudo_refuses_loads_and_enqueues_and_ends_with_6(
+    operator: Account, yesterday: Installation, database: Connection
+) -> None:
+    site, sudo = yesterday, yesterday.folder / "bin" / "sudo"
+    # The night is root's, who needs no password; real sudo is asked by an account that does.
+    dropped = f"setpriv --reuid {operator.name} --regid {operator.name} --init-groups"
+    sudo.write_text(f'#!/bin/sh\nexec {dropped} {SUDO} "$@"\n')
+    sudo.chmod(0o755)
+    environment = {"PATH": f"{sudo.parent}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    command, config = site.values["SERVER_SUPERVISORD_COMMAND_PATH"], Path(site.values["SUPERVISOR_CONFIG"])
+    with sudoers(operator, command, config):
+        site.serve(2)
+        site.fill_in(SERVER_SUDO_PASSWORD="canary-wrong")
+        ended = site.end(site.start(environment=environment), 6)
+        outcomes = dict(rows(database, "select name, outcome from udecdash.stages where run_id = 2"))
+        assert [name for name, outcome in outcomes.items() if outcome != "done"] == ["workers stop", "workers start"]
+        assert (outcomes["workers stop"], outcomes["workers start"]) == ("warning", "failed")
+        assert "jobs enqueued for" in ended.log
+        assert "canary" not in ended.log + site.told()
+    assert site.is_back
 
 
 def test_sudo_lets_nothing_through_but_supervisorctl_with_our_configuration(
