@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from udecdash_updater import db
-from udecdash_updater.dump import Dump
+from udecdash_updater.dump import REQUESTS, Dump
 from udecdash_updater.errors import ImplausibleError
 
 ALL = "all"
@@ -55,7 +55,7 @@ def demand(doubts: Sequence[Doubt], accept: Collection[str]) -> list[Doubt]:
 
 
 def absent(cursor: db.Cursor, found: Dump, only: Collection[str] = ()) -> list[Doubt]:
-    """Tables that hold rows, and of which the dump has no file or whose name schema.json no longer has.
+    """Tables that hold rows, and of which the dump has no file or whose name schema.json no longer has; requests too.
 
     `only`: judge no others, all where it is empty.
     """
@@ -68,7 +68,21 @@ def absent(cursor: db.Cursor, found: Dump, only: Collection[str] = ()) -> list[D
     }
     judged = sorted(name for name in lacking if not only or name in only)
     held = {name: _rows(cursor, name) for name in judged}
-    return [Doubt(name, _count(held[name]), lacking[name], "gone") for name in judged if held[name]]
+    gone = [Doubt(name, _count(held[name]), lacking[name], "gone") for name in judged if held[name]]
+    return [*gone, *(_without_requests(cursor, found) if not only or REQUESTS in only else ())]
+
+
+def _without_requests(cursor: db.Cursor, found: Dump) -> Iterator[Doubt]:
+    """Requests grow by files that come and stay; none at all, where some were loaded before, is no dump of Canvas."""
+    if not found.files.get(REQUESTS):
+        run, accepted = db.one(cursor, "last_request_files")
+        if not accepted and (run or _has_requests(cursor)):
+            yield Doubt(REQUESTS, f"files of run {run}" if run else "rows", "no file", "gone")
+
+
+def _has_requests(cursor: db.Cursor) -> bool:
+    there = db.one(cursor, "table_exists", {"table": REQUESTS})[0]
+    return bool(there and db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0])
 
 
 def _rows(cursor: db.Cursor, table: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
+from tests.dumps import REQUEST, request_line
 from tests.installation import rows
 from tests.nights import load, mini_dump
 from udecdash_updater.errors import ImplausibleError
@@ -98,6 +99,33 @@ def test_a_table_that_left_schema_json_is_refused_and_kept_as_it_is_when_that_is
     assert counts(database, "course_dim") == [4]
     with pytest.raises(ImplausibleError, match="course_dim"):
         load(postgres, night(tmp_path / "4", user_dim=lines(2, "2021-04-04")))
+
+
+def asked(folder: Path, day: int, *, files: bool = True, listed: bool = True) -> Path:
+    """A dump of course_dim, and of requests, which may have no file or no place in schema.json."""
+    contents = {"course_dim": {f"course_dim-{day}.gz": lines(3, f"2021-04-0{day}")}}
+    if files:
+        contents["requests"] = {f"requests-{day}.gz": request_line(id=str(day), timestamp="2021-04-01 10:00:00")}
+    return mini_dump(folder, {"course_dim": DATED} | ({"requests": REQUEST} if listed else {}), contents)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_dump_without_any_request_file_is_refused_where_there_were_some_and_accepted_once_for_all(
+    postgres: Settings, database: Connection, tmp_path: Path, listed: bool
+) -> None:
+    load(postgres, asked(tmp_path / "1", 1, files=False))  # nobody misses what never came
+    load(postgres, asked(tmp_path / "2", 2))
+    without = asked(tmp_path / "3", 3, files=False, listed=listed)
+    with pytest.raises(ImplausibleError, match=r"\n  requests  files of run 2  no file  gone$") as refused:
+        load(postgres, without)
+    assert refused.value.tables == ("requests",)
+    assert rows(database, "select max(updated_at)::date::text from course_dim") == [("2021-04-02",)]
+    load(postgres, without, accept=["requests"])
+    load(postgres, asked(tmp_path / "4", 4, files=False, listed=listed))
+    load(postgres, asked(tmp_path / "5", 5))
+    assert rows(database, "select id from requests order by 1") == [("2",), ("5",)]
+    with pytest.raises(ImplausibleError, match="requests"):
+        load(postgres, asked(tmp_path / "6", 6, files=False))
 
 
 def test_a_dump_that_was_loaded_and_superseded_is_refused_and_the_newest_one_is_loaded_again_and_again(

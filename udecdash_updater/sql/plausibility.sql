@@ -3,6 +3,11 @@ select distinct on (l.table_name) l.table_name, l.run_id, l.rows, l.newest, l.fi
     exists (select from udecdash.accepted a where a.table_name = l.table_name and a.run_id > l.run_id)
 from udecdash.table_loads l order by l.table_name, l.run_id desc
 
+-- last_request_files: the last run that loaded request files, and whether somebody accepted since that there are none
+with last as (select max(run_id) as run from udecdash.files where table_name = 'requests')
+select run, exists (
+    select from udecdash.accepted where table_name = 'requests' and run_id > coalesce(run, 0)) from last
+
 -- file_sets: each set of files that a table was ever published from, and the first run that did
 select table_name, files, min(run_id) from udecdash.table_loads where files is not null group by table_name, files
 
