@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from udecdash_updater import (
@@ -28,7 +28,6 @@ from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import Staged
 from udecdash_updater.tables import Published
 
 
@@ -48,9 +47,9 @@ class TablesLoaded:
 def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOptions) -> TablesLoaded:
     """Stage the batches that are not loaded yet, then publish: tables, relations and the ledger's record at once.
 
-    Raises ImplausibleError when a relation shrinks too much and `options` do not accept that, DumpError when a batch
-    cannot be trusted, SettingsError for a DAP_SHARD that is not this site's, DatabaseError when PostgreSQL fails;
-    nothing is published then.
+    Raises ImplausibleError when a table or relation shrinks too much and `options` do not accept that, DumpError when
+    a batch cannot be trusted, SettingsError for a DAP_SHARD that is not this site's, DatabaseError when PostgreSQL
+    fails; nothing is published then.
     """
     todo = [batch for batch in _due(settings, batches) if batch.name != WEB_LOGS]
     with db.told("preparing staging"), db.opened(settings) as connection, db.transaction(connection) as cursor:
@@ -63,9 +62,11 @@ def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOpt
         with connection.cursor() as cursor:
             db.run(cursor, "load_session")
         with db.transaction(connection) as cursor:
+            had = dap_tables.held(cursor)
             merged = [dap_tables.merge(cursor, one) for one in staged]
+            lost = _shrunk(settings, had, {one.table: one.rows for one in merged})
             dap_tables.record(cursor, run, staged, merged)
-            published = _publish(cursor, settings, relations, run, options)
+            published = _publish(cursor, settings, relations, run, options, lost)
             ledger.demand_newest(cursor, run)
         with connection.cursor() as cursor:
             tables.clear_staging(cursor)
@@ -94,14 +95,24 @@ def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[T
 
 
 def _publish(
-    cursor: db.Cursor, settings: Settings, relations: Sequence[Table], run: int, options: RunOptions
+    cursor: db.Cursor,
+    settings: Settings,
+    relations: Sequence[Table],
+    run: int,
+    options: RunOptions,
+    lost: Sequence[Doubt],
 ) -> list[Published]:
-    """Make the relations what the merged tables say, and write down what that changed."""
+    """Make the relations what the merged tables say, and write down what that changed.
+
+    `lost`: tables that shrank too much; those that a relation has told of already are not asked about twice.
+    """
     ids = _ids(cursor, settings)
     staged = [dap_relations.stage(cursor, relation, ids, settings) for relation in relations]
     tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     tables.record_rejects(cursor, run, staged)
-    doubts = plausibility.demand(_shrunk(staged, settings), options.accept)
+    shrunk = _shrunk(settings, {o.table.name: o.had for o in staged}, {o.table.name: o.loaded for o in staged})
+    told = {source for doubt in shrunk for source in RELATIONS[doubt.table]}
+    doubts = plausibility.demand([*shrunk, *(one for one in lost if one.table not in told)], options.accept)
     touched.begin(cursor)
     published = tables.publish(cursor, staged, settings.db_schema)
     tables.record_loads(cursor, run, staged, published)
@@ -114,9 +125,9 @@ def _ids(cursor: db.Cursor, settings: Settings) -> Ids:
     return dap_ids.find(cursor, settings)
 
 
-def _shrunk(staged: Sequence[Staged], settings: Settings) -> list[Doubt]:
-    had = {one.table.name: one.had for one in staged}
-    arrivals = [Arrival(one.table.name, one.loaded) for one in staged]
+def _shrunk(settings: Settings, had: Mapping[str, int], now: Mapping[str, int]) -> list[Doubt]:
+    """Of tables that held so many rows, and hold so many now, those that lost too much."""
+    arrivals = [Arrival(name, rows) for name, rows in now.items() if name in had]
     return list(plausibility.shrunk(arrivals, had, settings.max_shrink_percent))
 
 

@@ -62,6 +62,11 @@ def loaded(cursor: db.Cursor) -> dict[str, datetime]:
     return dict(db.rows(cursor, "dap_loaded"))
 
 
+def held(cursor: db.Cursor) -> dict[str, int]:
+    """How many rows each table held when it was loaded last."""
+    return dict(db.rows(cursor, "dap_held"))
+
+
 def due(batches: Sequence[Batch], until: Mapping[str, datetime]) -> list[Batch]:
     """The batches that are not loaded yet, a table's in their order.
 

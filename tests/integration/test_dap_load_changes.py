@@ -174,6 +174,21 @@ def test_a_relation_that_loses_its_rows_is_refused_until_it_is_accepted(
     assert rows(database, "select count(*) from course_dim") == [(0,)]
 
 
+def test_a_table_that_no_relation_reads_and_that_loses_its_rows_is_refused_until_it_is_accepted(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"])
+    put(tmp_path, "canvas.rubrics", ["key.id\tvalue.title", *(f"{n}\tR" for n in range(20))], night=1)
+    dap_nights.load(postgres, tmp_path)
+    put(tmp_path, "canvas.rubrics", ["key.id\tvalue.title", "1\tR"], night=2)
+    with pytest.raises(ImplausibleError, match=r"\n  canvas.rubrics  20 rows  1 rows  shrunk$"):
+        dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select count(*) from udecdash_dap.rubrics") == [(20,)]
+    run = dap_nights.load(postgres, tmp_path, accept=["canvas.rubrics"]).run
+    assert rows(database, "select count(*) from udecdash_dap.rubrics") == [(1,)]
+    assert rows(database, "select * from udecdash.accepted") == [(run, "canvas.rubrics", "shrunk")]
+
+
 def test_a_site_that_moves_keeps_ids_columns_and_views(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:

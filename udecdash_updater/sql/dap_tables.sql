@@ -36,3 +36,6 @@ insert into udecdash.dap_tables (namespace, table_name, until, schema_version, r
 values (%(namespace)s, %(table)s, %(until)s, %(version)s, %(run)s, %(rows)s)
 on conflict (namespace, table_name) do update set until = greatest(dap_tables.until, excluded.until),
     schema_version = excluded.schema_version, run_id = excluded.run_id, rows = excluded.rows
+
+-- dap_held: how many rows each table held when it was loaded last
+select namespace || '.' || table_name, rows from udecdash.dap_tables where rows is not null
