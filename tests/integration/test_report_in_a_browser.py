@@ -38,6 +38,15 @@ def test_no_page_is_wider_than_its_window(tmp_path: Path, width: int) -> None:
     assert re.findall("<title>(.*?)</title>", shown)[0] == f"{width} of {width}"
 
 
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="nothing here reads PDF files")
+def test_on_paper_no_column_is_cut_off(tmp_path: Path) -> None:
+    page, printed = write(tmp_path / "pages", figures_of(60, 4)), tmp_path / "index.pdf"
+    browse(tmp_path / "profile", f"--print-to-pdf={printed}", f"file://{page.with_name('index.html')}")
+    told = subprocess.run(["pdftotext", "-layout", printed, "-"], check=True, capture_output=True, text=True).stdout
+    [head] = [line for line in told.splitlines() if "Modificadas" in line and "Resultado" in line][:1]
+    assert head.split()[-2:] == ["Eliminadas", "Rechazadas"]
+
+
 def test_a_page_prints(tmp_path: Path) -> None:
     page, printed = write(tmp_path / "pages", figures_of()), tmp_path / "report.pdf"
     browse(tmp_path / "profile", f"--print-to-pdf={printed}", f"file://{page}")
