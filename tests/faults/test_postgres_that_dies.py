@@ -1,7 +1,7 @@
 """PostgreSQL that stops at once, cuts a connection or loses its client within a COPY, the publish or the append.
 
-Each run waits at its point, held by a lock, until the fault comes. Nine runs are hit: three faults at each of three
-points. Between them nobody mends anything.
+Each run waits at its point, held by a lock, until the fault comes. Twelve runs are hit: three faults at each of four
+points; and one more within the COPY of a first load of requests. Between them nobody mends anything.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from tests.nights import load, mini_dump
 from tests.postgres import PrivateServer, private_server
 from tests.support import connect, short_home, until
 from tests.witness import Witness
+from udecdash_updater import db
+from udecdash_updater.settings import Settings
 
 ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "text"), ("updated_at", "timestamp")]
 ENROLLMENT = [("id", "bigint"), ("course_id", "bigint"), ("workflow_state", "varchar")]
 TABLES = {"aa_dim": ITEM, "zz_dim": ITEM, "requests": REQUEST, "course_dim": ITEM, "enrollment_dim": ENROLLMENT}
-# A row of zz_dim on its way into staging, one on its way into the table, a request on its way into requests: each of
-# them waits while somebody else holds its lock.
-COPY, PUBLISH, APPEND = 1, 2, 3
+# A row of zz_dim on its way into staging, one on its way into the table, a request on its way into staging, one on its
+# way into requests: each of them waits while somebody else holds its lock.
+COPY, PUBLISH, COPY_REQUESTS, APPEND = 1, 2, 4, 3
 HOLDS = """
 create function hold(point integer, held boolean) returns boolean language plpgsql as $$ begin
     if held then perform pg_advisory_xact_lock_shared(4711, point); end if;
@@ -41,9 +43,16 @@ create domain held_text as text check (hold(1, value = 'held'));
 create table zz_dim (id bigint primary key, canvas_id bigint unique, name held_text, updated_at timestamp(3));
 create trigger hold before insert or update on zz_dim for each row when (new.id = 15) execute function hold_row(2);
 """
-HOLD_REQUESTS = (
-    "create trigger hold before insert on requests for each row when (new.id = '25') execute function hold_row(3)"
-)
+HOLD_REQUESTS = """
+create trigger hold before insert on requests for each row when (new.id = '25') execute function hold_row(3);
+create function hold_staging() returns event_trigger language plpgsql as $$ begin
+    if to_regclass('udecdash_staging.requests_0') is not null then
+        create or replace trigger hold before insert on udecdash_staging.requests_0
+            for each row when (new.id = '25') execute function public.hold_row(4);
+    end if;
+end $$;
+create event trigger hold_staging on ddl_command_end when tag in ('CREATE TABLE') execute function hold_staging();
+"""
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +73,10 @@ def dump(folder: Path, day: int) -> Path:
 
 
 @contextlib.contextmanager
-def held(server: PrivateServer, point: int) -> Iterator[Callable[[], bool]]:
+def held(server: PrivateServer, point: int, settings: Settings | None = None) -> Iterator[Callable[[], bool]]:
     """Hold everybody up at this point; yields whether somebody waits there."""
     waiting = f"select count(*) from pg_locks where locktype = 'advisory' and objid = {point} and not granted"
-    session = connect(server.settings)
+    session = connect(settings or server.settings)
     try:
         session.autocommit = True
         rows(session, f"select pg_advisory_lock(4711, {point})")
@@ -124,7 +133,7 @@ def told_numbers(database: Connection, table: str) -> list[tuple[int, str]]:
     return [(number, name) for number, name in rows(database, f"select id, name::text from {table} order by id")]
 
 
-@pytest.mark.timeout(600)  # ten runs, also on a machine with other work to do
+@pytest.mark.timeout(600)  # thirteen runs, also on a machine with other work to do
 def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_nothing_to_mend(
     server: PrivateServer, site: Installation, tmp_path: Path
 ) -> None:
@@ -137,14 +146,14 @@ def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_no
         session.cursor().execute(HOLD_REQUESTS)
     yesterday = digests(server)
     with Witness(server.settings, site.front_end / "index.html") as seen:
-        for point in (COPY, PUBLISH, APPEND):
+        for point in (COPY, PUBLISH, COPY_REQUESTS, APPEND):
             for fault in (stop, cut, kill):
                 with held(server, point) as waits, site.start() as run:
                     assert until(lambda: waits() or run.poll() is not None), site.log
                     assert run.poll() is None, (point, fault, site.log)
                     fault(server, site, run, point)
                 tables, requests = digests(server)
-                assert (tables == yesterday[0]) == (point != APPEND), (point, fault)
+                assert (tables == yesterday[0]) == (point in (COPY, PUBLISH)), (point, fault)
                 assert requests == yesterday[1], (point, fault)
                 assert fault is kill or site.page == DASHBOARD
         site.run()
@@ -161,4 +170,29 @@ def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_no
         assert found == [*range(20, 0, -1), *range(30, 20, -1)]
         assert rows(session, "select count(*) from pg_tables where schemaname = 'udecdash_staging'") == [(0,)]
     failed = [mail for mail in site.mail.mails if "exit code 5" in mail.text]
-    assert len(failed) == 6  # a killed run tells nobody
+    assert len(failed) == 8  # a killed run tells nobody
+
+
+def test_postgresql_that_stops_within_the_copy_of_a_first_load_of_requests_leaves_none_and_the_next_run_all(
+    server: PrivateServer, site: Installation, tmp_path: Path
+) -> None:
+    with contextlib.closing(connect(server.settings)) as session:
+        session.autocommit = True
+        session.cursor().execute("create database anew template template0")
+    anew = server.settings.model_copy(update={"db_name": "anew"})
+    site.values |= {"DB_NAME": "anew", "PATH_DATA_FILES": str(dump(tmp_path / "day1", 1))}
+    site.fill_in()
+    with contextlib.closing(connect(anew)) as session:
+        session.autocommit = True
+        session.cursor().execute(
+            ";".join([db.statements()["create_requests"], HOLDS, HOLD_REQUESTS.replace("'25'", "'5'")])
+        )
+    with held(server, APPEND, anew) as waits, site.start() as run:
+        assert until(lambda: waits() or run.poll() is not None), site.log
+        stop(server, site, run, APPEND)
+    with contextlib.closing(connect(anew)) as session:
+        assert rows(session, "select count(*) from requests") == [(0,)]
+        assert rows(session, "select count(*) from zz_dim") == [(20,)]
+    site.run()
+    with contextlib.closing(connect(anew)) as session:
+        assert rows(session, "select id from requests order by local_id") == [(str(n),) for n in range(20, 0, -1)]
