@@ -16,6 +16,11 @@ def held(table: Table, found: Found) -> list[Check]:
     return [check for check in _decided(table, found) if not check.columns & set(found.enums)]
 
 
+def clause(check: Check) -> db.Composable:
+    """The constraint, for a staging that has its columns."""
+    return db.statement("check_held", check=db.identifier(check.name), condition=db.raw(check.condition))
+
+
 def _decided(table: Table, found: Found) -> Iterator[Check]:
     """The CHECKs that the dump's columns decide alone."""
     columns = set(found.written(table))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from udecdash_updater import dashboard, db, ledger, rows
+from udecdash_updater import canvas, dashboard, db, ledger, limits, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
@@ -130,8 +130,14 @@ def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence
 
 
 def _create_staging(cursor: db.Cursor) -> None:
+    """Staging asks of a row what the table asks, so that COPY tells the line that breaks it."""
     _drop_staging(cursor)
-    db.run(cursor, "create_request_staging")
+    found = canvas.look(cursor, REQUESTS)
+    needed = {"id", "timestamp", *found.required}
+    kinds = {name: found.types.get(name, "text") for name in KEPT}
+    parts = [db.definition(name, kind + (" not null" if name in needed else "")) for name, kind in kinds.items()]
+    parts += [limits.clause(check) for check in found.checks if check.columns <= set(KEPT)]
+    db.run(cursor, "create_request_staging", parts=db.comma(parts))
 
 
 def _drop_staging(cursor: db.Cursor) -> None:

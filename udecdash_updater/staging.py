@@ -104,7 +104,7 @@ def _create(cursor: db.Cursor, table: Table, found: Found, way: Way, *, strict: 
     needed = {*key_of(table), *(limits.required(table, found) if strict else ())}
     parts = [db.definition(name, kind + (" not null" if name in needed else "")) for name, kind in kinds.items()]
     for check in limits.held(table, found) if strict else ():
-        parts.append(db.statement("check_held", check=db.identifier(check.name), condition=db.raw(check.condition)))
+        parts.append(limits.clause(check))
     db.run(cursor, way.value, table=staging, parts=db.comma(parts))
     return staging
 

@@ -155,3 +155,27 @@ def test_unpacked_requests_of_the_same_length_are_read_again_and_the_same_ones_a
         skipped.append(load(postgres, folder, unpacked=folder).requests.skipped)
     assert skipped == [0, 1, 0, 1]
     assert rows(database, "select id from requests order by local_id") == [("a",), ("b",)]
+
+
+LIMITED = """
+create table requests (local_id bigserial primary key, id varchar(36), timestamp timestamp(3), user_id bigint,
+    course_id bigint, quiz_id bigint, discussion_id bigint, conversation_id bigint, assignment_id bigint not null,
+    url varchar(20) constraint a_path check (url like '/%'), user_agent text)
+"""
+
+
+def test_rows_that_break_what_a_found_table_of_requests_asks_are_rejects_in_a_first_load_and_in_later_ones(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(LIMITED)
+    for night in (1, 2):
+        odd = [{"assignment_id": "9"}, {}, {"assignment_id": "9", "url": "/" * 21}, {"assignment_id": "9", "url": "x"}]
+        lines = [request_line(id=f"{night}-{n}", **fields) for n, fields in enumerate(odd, start=1)]
+        run = load(postgres, request_dump(tmp_path / str(night), {f"{night}.gz": b"".join(lines)})).run
+        assert rows(database, f"select line, reason from udecdash.rejects where run_id = {run} order by line") == [
+            (2, "not null violation (23502) at assignment_id"),
+            (3, "url: string data right truncation (22001)"),
+            (4, "check violation (23514) at a_path"),
+        ]
+    assert rows(database, "select id from requests order by local_id") == [("1-1",), ("2-1",)]

@@ -56,10 +56,7 @@ select course_id, count(*) from unprocessable_interactions group by course_id
 on conflict do nothing
 
 -- create_request_staging: what the streams fill, one child each, in file order; file is its place in it (rule R14)
-create unlogged table udecdash_staging.requests (
-    file integer not null, id varchar(36) not null, timestamp timestamp(3) not null,
-    user_id bigint, course_id bigint, quiz_id bigint, discussion_id bigint, conversation_id bigint,
-    assignment_id bigint, url text, user_agent text) with (autovacuum_enabled = off)
+create unlogged table udecdash_staging.requests (file integer not null, {parts}) with (autovacuum_enabled = off)
 
 -- create_request_stream: one stream's part of the staging
 create unlogged table {table} () inherits (udecdash_staging.requests) with (autovacuum_enabled = off)
