@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,8 +195,11 @@ def install(folder: Path, nights: Path, mail: MailServer) -> Installation:
 
 
 @contextlib.contextmanager
-def supervisord(folder: Path, programs: str, rights: str = "") -> Iterator[Path]:
-    """A supervisord with these programs, until the block ends; yields its configuration. `rights`: of its socket."""
+def supervisord(folder: Path, programs: str, rights: str = "", more: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """A supervisord with these programs, until the block ends; yields its configuration.
+
+    `rights`: of its socket; `more`: what else stands in its environment.
+    """
     folder.mkdir(exist_ok=True)
     control, config = folder / "s.sock", folder / "supervisord.conf"
     user = "user=root\n" if os.geteuid() == 0 else ""
@@ -206,7 +209,7 @@ def supervisord(folder: Path, programs: str, rights: str = "") -> Iterator[Path]
         f"pidfile={folder}/pid\nchildlogdir={folder}\n[rpcinterface:supervisor]\n"
         f"supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n{programs}"
     )
-    environment = {**CRON, "PYTHONPATH": str(ROOT)}
+    environment = {**CRON, "PYTHONPATH": str(ROOT), **(more or {})}
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
     with subprocess.Popen(command, cwd=folder, env=environment) as process:
         try:
@@ -231,19 +234,27 @@ def worker_states(config: Path) -> dict[str, str]:
     return {name: state for name, state, *_ in (line.split() for line in told.splitlines())}
 
 
-def production_programs(site: Installation, workers: int = 2) -> str:
-    """supervisord_config/'s own file, its places filled in as its README says."""
+def production_programs(folder: Path, module: str = "udecdash_updater.worker") -> str:
+    """supervisord_config/'s own file, filled in for a main.py in `folder`; of its programs only the first and the last.
+
+    Their workers run `module`.
+    """
     text = (ROOT / "supervisord_config" / "udecdash-workers.conf").read_text(encoding="utf-8")
     account = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
     for place, value in {
-        "command=python3 ": f"command={sys.executable} ",
-        "/FILL/IN/folder/of/main.py": str(site.folder),
-        "/FILL/IN/": f"{site.folder}/",
+        "command=python3 -m udecdash_updater.worker": f"command={sys.executable} -m {module}",
+        "/FILL/IN/folder/of/main.py": str(folder),
+        "/FILL/IN/logs": str(folder),
         "FILL-IN-account": account,
-        "numprocs=4": f"numprocs={workers}",
+        "numprocs=1": "numprocs=0",
     }.items():
         assert place in text
         text = text.replace(place, value)
+    assert "FILL" not in text
+    for queue in ("first_queue", "course_too_long"):
+        text = text.replace(
+            f"process_name={queue}_%(process_num)02d\nnumprocs=0", f"process_name={queue}_%(process_num)02d\nnumprocs=1"
+        )
     return text
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import psycopg2
 
-from udecdash_updater import worker
+from tests.support import until
+from udecdash_updater import course, db, jobs, worker
+from udecdash_updater.course import CourseDone
 from udecdash_updater.errors import DumpError
+from udecdash_updater.settings import Settings
 
 MARK = "UDECDASH_TEST_MARK"
+SMALL = "UDECDASH_TEST_SMALL"
 
 
 def leave_mark(*_: object) -> None:
@@ -32,6 +36,13 @@ def sleep(seconds: float) -> str:
     return "slept"
 
 
+def hold(name: str) -> None:
+    """Tell that this job began, then wait until the test lets all of them go."""
+    mark = Path(os.environ[MARK])
+    mark.with_suffix(f".{name}").touch()
+    until(mark.with_suffix(".go").exists)
+
+
 def violate(dsn: str) -> None:
     """Let PostgreSQL refuse a row, which it names in its message."""
     with psycopg2.connect(dsn) as session, session.cursor() as cursor:
@@ -43,8 +54,28 @@ def refuse() -> None:
     raise DumpError("course 7 has no table.\nCanario Pérez")
 
 
-FUNCTIONS = {f"tests.work.{function.__name__}": function for function in (add, sleep, violate, refuse)}
+FUNCTIONS = {f"tests.work.{function.__name__}": function for function in (add, sleep, hold, violate, refuse)}
+
+
+def make_giants(small: int) -> None:
+    """Every course but the small one has no end before that one is done; turns are short."""
+    whole, mark = course.process_slice, Path(os.environ[MARK])
+
+    def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
+        if course != small and not mark.exists():
+            mark.with_suffix(f".{course}").touch()
+            time.sleep(0.02)
+            return CourseDone(course, 0, 0, 0, left=True)
+        done = whole(connection, own, run, course)
+        mark.touch()
+        return done
+
+    course.process_slice = process_slice
+    jobs._TURN_SECONDS = 0.1
+
 
 if __name__ == "__main__":
     worker.ALLOWED_FUNCTIONS.update(FUNCTIONS)
-    sys.exit(worker.main())
+    if SMALL in os.environ:
+        make_giants(int(os.environ[SMALL]))
+    sys.exit(worker.main(sys.argv[1:]))

@@ -92,18 +92,21 @@ def _failed_jobs(settings: Settings, connection: redis.Redis) -> Finding:
 def _listeners(settings: Settings, connection: redis.Redis) -> Finding:
     if settings.embedded_redis:
         return ok("redis workers", say("workers embedded"))
-    heard: dict[str, set[str]] = {}
-    for key in get_keys(connection=connection):
-        host, queues = (_text(value) for value in connection.hmget(key, "hostname", "queues"))
-        for queue in filter(None, queues.split(",")):
-            heard.setdefault(queue, set()).add(f"{key} on {host}")
-    deaf = [name for name in queue_names(settings) if name not in heard]
-    count = len(set().union(*heard.values())) if heard else 0
+    names = queue_names(settings)
+    listening = list(filter(None, (_queues_of(connection, key) for key in get_keys(connection=connection))))
+    deaf = [name for name in names if not any(name in queues for queues in listening)]
     if deaf:
-        told = say("workers deaf", queues=", ".join(deaf)) if count else say("workers none listen")
+        told = say("workers deaf", queues=", ".join(deaf)) if len(deaf) < len(names) else say("workers none listen")
         start = "workers start local" if _is_local(settings) else "workers start"
         return warning("redis workers", told, say(start, programs=settings.supervisor_programs))
-    return ok("redis workers", say("workers listen", count=count), workers=count)
+    if not any(queues[0] == names[0] for queues in listening):
+        return warning("redis workers", say("workers all large"), say("workers begin small", queue=names[0]))
+    return ok("redis workers", say("workers listen", count=len(listening)), workers=len(listening))
+
+
+def _queues_of(connection: redis.Redis, worker: str) -> list[str]:
+    """The queues of a worker, in the order in which it looks into them; none of one that is gone."""
+    return list(filter(None, _text(connection.hget(worker, "queues")).split(",")))
 
 
 def _text(value: object) -> str:

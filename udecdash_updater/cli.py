@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import sys
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from udecdash_updater import (
     dispatch,
     embedded,
     findings,
+    group,
     logs,
     maintenance,
     report_page,
@@ -246,7 +248,8 @@ def _tell_page(told: Words, settings: Settings, *, up: bool, as_json: bool) -> N
 Examples:
   udecdash-updater config sample > .env     begin with a file to fill in
   udecdash-updater config validate          are all settings there, and well formed?
-  udecdash-updater config show              what counts, and where it comes from""",
+  udecdash-updater config show              what counts, and where it comes from
+  udecdash-updater config workers > /etc/supervisor/conf.d/udecdash-workers.conf""",
 )
 def config_group() -> None:
     """Look at the settings."""
@@ -272,6 +275,20 @@ def config_sample(*, as_json: bool) -> None:
         answer({"sample": config.sample()})
     else:
         click.echo(config.sample(), nl=False)
+
+
+@config_group.command("workers")
+@click.option("--number", type=click.IntRange(1), help="How many workers in all; without it one for each queue.")
+@folder_option
+@json_option
+def config_workers(*, number: int | None, folder: Path, as_json: bool) -> None:
+    """Print the workers' programs for supervisord: as this account, in this folder, a program for each queue."""
+    where = group.places(folder, getpass.getuser())
+    text = group.configuration(settings_of(folder), where, number)
+    if as_json:
+        answer({"workers": text})
+    else:
+        click.echo(text, nl=False)
 
 
 @config_group.command("show")

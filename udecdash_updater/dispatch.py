@@ -16,6 +16,7 @@ from udecdash_updater import db, jobs, touched
 from udecdash_updater.batches import Batch, batches
 from udecdash_updater.errors import QueueError, SettingsError
 from udecdash_updater.logs import LOGGER
+from udecdash_updater.queues import queue_names
 from udecdash_updater.settings import Settings
 
 FUNCTION = "udecdash_updater.jobs.process_courses"
@@ -24,6 +25,7 @@ _KEPT_SECONDS = 7 * 24 * 3600
 _REDIS_SECONDS = 5
 _LOOK_SECONDS = 5.0  # without news of a job: whether one was lost
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED, JobStatus.READY_TO_ENQUEUE)
+_ENDED = {JobStatus.FINISHED: "done", JobStatus.FAILED: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool)
     with redis_of(settings) as connection, db.told("enqueuing"), db.opened(settings) as session:
         with session.cursor() as cursor:
             db.run(cursor, "lock_dispatch")  # until the session ends, so that nobody enqueues the same
-            left_alone = _in_hand(cursor, connection, run)
+            left_alone = _in_hand(cursor, connection, settings, run)
             if not again:
                 left_alone |= {course for course, _ in db.rows(cursor, "failed_courses", {"run": run})}
             due = [one for one in jobs.due(cursor) if one.course not in left_alone]
@@ -109,24 +111,40 @@ def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool)
     return Enqueued(names, len(due))
 
 
-def _in_hand(cursor: db.Cursor, connection: redis.Redis, run: int) -> set[int]:
+def _in_hand(cursor: db.Cursor, connection: redis.Redis, settings: Settings, run: int) -> set[int]:
     """The courses of jobs that wait, or that this run's workers work on; jobs that ended unheard are closed."""
     found = db.rows(cursor, "open_jobs")
+    kept = _kept(connection, settings)
     alive = Job.fetch_many([name for name, _, _ in found], connection=connection, serializer="json")
     in_hand: set[int] = set()
     closed = []
     for (name, of_run, courses), job in zip(found, alive, strict=True):
         status = job.get_status(refresh=False) if job else None
+        if status not in _ENDED and name not in kept:
+            status = None
         # What an older run's job works on may have been read before this run's load.
         if status in _WAITING or (status == JobStatus.STARTED and of_run == run):
             in_hand.update(courses)
         elif status != JobStatus.STARTED:
-            ended = {JobStatus.FINISHED: "done", JobStatus.FAILED: "failed"}
-            closed.append((name, ended.get(status, "lost") if status else "lost"))
+            closed.append((name, _ENDED.get(status, "lost") if status else "lost"))
             if status == JobStatus.FAILED:
                 db.run(cursor, "courses_failed", {"job": name, "error": "the job failed without telling why"})
     db.insert_many(cursor, "close_jobs", closed)
     return in_hand
+
+
+def _kept(connection: redis.Redis, settings: Settings) -> set[str]:
+    """The jobs that rq would find: in a queue, at work or waiting for another try.
+
+    Elsewhere a job is lost, whatever is told of it: rq takes it off its queue before it notes who works on it, and a
+    Redis whose memory is full may throw away any of these lists.
+    """
+    with connection.pipeline() as asked:  # all at the same moment, because jobs move from one to another
+        for queue in (Queue(name, connection=connection) for name in queue_names(settings)):
+            asked.lrange(queue.key, 0, -1)
+            asked.zrange(queue.started_job_registry.key, 0, -1)
+            asked.zrange(queue.scheduled_job_registry.key, 0, -1)
+        return {name.decode().partition(":")[0] for names in asked.execute() for name in names}
 
 
 def _record(session: db.Connection, run: int, found: Sequence[Batch], *, awaited: bool | None) -> None:

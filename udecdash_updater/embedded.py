@@ -17,7 +17,7 @@ import redis
 from pydantic import SecretStr
 from supervisor.xmlrpc import SupervisorTransport
 
-from udecdash_updater import guard
+from udecdash_updater import group, guard
 from udecdash_updater.binaries import Account, find_redis
 from udecdash_updater.cluster import DATABASE, Cluster, open_cluster, owner_account
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, UpdaterError, WorkersError
@@ -25,11 +25,11 @@ from udecdash_updater.logs import LOGGER
 from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, rooms_of_run, wait
 from udecdash_updater.settings import Settings
 
-WORKERS = "udecdash-workers"
 _PACKAGE = Path(__file__).resolve().parent
 _READY_SECONDS = 300  # crash recovery of a large database takes its time
 _STOP_SECONDS = 120
 _WORKER_STOP_SECONDS = 20
+_LEAST_WORKERS = 2  # so that a large course holds up no small one
 _MOST_WORKERS = 8
 WORKER_SETTINGS = (
     "db_host",
@@ -137,7 +137,7 @@ def _addressed(settings: Settings, rooms: Rooms) -> Settings:
     if settings.embedded_redis:
         found["redis_url"] = SecretStr(f"unix://{rooms.servers / 'redis.sock'}?db=0")
         found["server_supervisord_command_path"] = shlex.join([sys.executable, "-m", "supervisor.supervisorctl"])
-        found |= {"supervisor_config": rooms.config, "supervisor_programs": f"{WORKERS}:*"}
+        found |= {"supervisor_config": rooms.config, "supervisor_programs": f"{group.GROUP}:*"}
         found["server_sudo_password"] = SecretStr("")
     return settings.model_copy(update=found)
 
@@ -170,7 +170,7 @@ def _write_config(settings: Settings, rooms: Rooms, cluster: Cluster | None, *, 
         names.append("redis")
     sections.append(f"[group:udecdash-servers]\nprograms={','.join(names)}\npriority=10\n")
     if workers:
-        sections.append(_worker_section(settings, rooms))
+        sections += _worker_sections(settings, rooms)
     rooms.config.touch(mode=0o600)
     rooms.config.write_text("\n".join(sections), encoding="utf-8")
 
@@ -188,23 +188,26 @@ def _daemon_section(rooms: Rooms) -> str:
     )
 
 
-def _worker_section(settings: Settings, rooms: Rooms) -> str:
+def _worker_sections(settings: Settings, rooms: Rooms) -> Iterator[str]:
     # No lock: there are several, and two workers of two runs do each other no harm (the jobs see to that).
     prefix = [sys.executable, "-I", "-S", str(_PACKAGE / "guard.py"), "--signal", "KILL", "--"]
-    return _program(
-        WORKERS,
-        [*prefix, sys.executable, "-m", "udecdash_updater.worker"],
-        rooms,
-        numprocs=str(max(2, min(_MOST_WORKERS, os.cpu_count() or 1))),
-        process_name="%(program_name)s_%(process_num)02d",
-        directory=_value(rooms.home),
-        autostart="false",
-        startretries="10",
-        priority="999",
-        stopwaitsecs=str(min(_WORKER_STOP_SECONDS, settings.supervisor_timeout)),
-        killasgroup="true",
-        stdout_logfile=_value(_value(rooms.home / "log")) + "/worker-%(process_num)02d.log",
-    )
+    number = max(_LEAST_WORKERS, min(_MOST_WORKERS, os.cpu_count() or 1))
+    counts = {queue: count for queue, count in group.spread(settings, number).items() if count}
+    yield f"[group:{group.GROUP}]\nprograms={','.join(map(group.program, counts))}\npriority=999\n"
+    for queue, count in counts.items():
+        yield _program(
+            group.program(queue),
+            [*prefix, sys.executable, "-m", "udecdash_updater.worker", "--first", queue],
+            rooms,
+            numprocs=str(count),
+            process_name=f"{queue}_%(process_num)02d",
+            directory=_value(rooms.home),
+            autostart="false",
+            startretries="10",
+            stopwaitsecs=str(min(_WORKER_STOP_SECONDS, settings.supervisor_timeout)),
+            killasgroup="true",
+            stdout_logfile=_value(_value(rooms.home / "log")) + f"/worker-{queue}-%(process_num)02d.log",
+        )
 
 
 def _program(name: str, command: list[str], rooms: Rooms, **options: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from udecdash_updater.errors import SettingsError
 from udecdash_updater.settings import Settings
 
 TOO_LONG = "course_too_long"
@@ -18,6 +19,22 @@ def queue_names(settings: Settings) -> tuple[str, ...]:
     named = tuple(f"{ordinal}_queue" for ordinal in _ORDINALS)
     more = tuple(f"queue_{number}" for number in range(len(named) + 1, len(settings.queue_limits) + 1))
     return (*(named + more)[: len(settings.queue_limits)], TOO_LONG)
+
+
+def in_turn(settings: Settings, first: str = "") -> tuple[str, ...]:
+    """The queues as a worker looks into them: `first`, if it is named, then the others, smallest courses first.
+
+    Raises SettingsError when there is no queue of that name.
+
+    >>> in_turn(Settings(queue_limits=(20, 40)), "course_too_long")
+    ('course_too_long', 'first_queue', 'second_queue')
+    """
+    names = queue_names(settings)
+    if first and first not in names:
+        raise SettingsError(
+            [f"QUEUE_LIMITS: makes no queue {first}; `udecdash-updater config workers` tells its programs"]
+        )
+    return tuple(sorted(names, key=lambda name: name != first))
 
 
 def queue_for(settings: Settings, members: int) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import redis
 import stamina
+from rq import worker_registration
 from rq.job import Job as RqJob
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -25,16 +26,17 @@ from rq.worker import Worker as RqWorker
 from udecdash_updater import jobs
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
-from udecdash_updater.queues import queue_names
+from udecdash_updater.queues import in_turn
 from udecdash_updater.settings import Settings
 from udecdash_updater.sources import load_for_worker
 
 # Whoever may write to Redis may name any importable function in a job: these are run, nothing is imported by name.
 ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {"udecdash_updater.jobs.process_courses": jobs.process_courses}
 _REDIS_SECONDS = 60
-# A killed worker's job counts as lost after these and rq's own 60 s, then it is tried again.
+# A killed worker's job counts as lost after these and rq's own 60 s; then the next worker that looks tries it again.
 _MONITORING_SECONDS = 15
 _MAINTENANCE_SECONDS = 60
+_IDLE_SECONDS = 60 + 15  # rq waits 15 s less for jobs, then an idle worker looks too
 
 
 class RefusedJobError(UpdaterError):
@@ -109,6 +111,13 @@ class Worker(RqWorker):
         # Whatever the command line asked for: the queues are made anew with our class of job and JSON.
         super().__init__(names, *args, **options | {"job_class": Job, "serializer": "json"})
 
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ANN401 - rq's signature
+        """As rq's; and a Redis that has forgotten this worker is told again who it is and where it listens."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.hexists(self.key, "queues"):
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
+
     def main_work_horse(self, job: RqJob, queue: Queue) -> NoReturn:
         """Run one job in the forked process; it ends when the worker is killed, so that no second copy runs on."""
         die_with_parent(signal.SIGKILL)
@@ -151,20 +160,21 @@ def connect(settings: Settings) -> redis.Redis:
 def main(arguments: Sequence[str] = ()) -> int:
     """Work until a signal asks to stop: TERM lets the job end, a second one ends it too. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m udecdash_updater.worker", description=__doc__)
-    parser.add_argument("--largest-first", action="store_true", help="look into the queues of large courses first")
+    parser.add_argument("--first", metavar="QUEUE", default="", help="look into this queue first, then into the others")
     options = parser.parse_args(arguments)
     try:
         settings = load_for_worker()
+        names = in_turn(settings, options.first)
         connection = connect(settings)
     except UpdaterError as error:
         sys.stderr.write(f"{error}\n{error.hint('en')}\n{error.sentence('es')} {error.hint('es')}\n")
         return error.exit_code
-    names = queue_names(settings)
     worker = Worker(
-        names[::-1] if options.largest_first else names,
+        names,
         connection=connection,
         job_monitoring_interval=_MONITORING_SECONDS,
         maintenance_interval=_MAINTENANCE_SECONDS,
+        worker_ttl=_IDLE_SECONDS,
         log_job_description=False,
     )
     # rq's scheduler, which puts failed jobs back after their pause, is a process of the worker's own too.

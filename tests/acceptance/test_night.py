@@ -24,7 +24,7 @@ from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES
 
 NAMES = [stage.name for stage in STAGES]
-RUNNING = dict.fromkeys(("udecdash-workers:udecdash-workers_00", "udecdash-workers:udecdash-workers_01"), "RUNNING")
+RUNNING = dict.fromkeys(("udecdash-workers:first_queue_00", "udecdash-workers:course_too_long_00"), "RUNNING")
 
 
 def workers_are_done(services: Settings) -> bool:
@@ -36,7 +36,7 @@ def test_nights_in_turn_give_the_figures_of_their_truth_with_real_workers(
 ) -> None:
     site = installation
     site.fill_in()  # the workers read .env as soon as they start
-    with supervisord(site.folder / "supervisor", production_programs(site)) as config:
+    with supervisord(site.folder / "supervisor", production_programs(site.folder)) as config:
         site.values |= {"SERVER_SUPERVISORD_COMMAND_PATH": SUPERVISORCTL, "SUPERVISOR_CONFIG": str(config)}
         ended = site.run()
         assert ended.out == ""  # cron mails whatever stands there

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,37 @@ def test_what_waits_already_is_not_enqueued_again_and_what_redis_forgot_is(
     burst(client)
     assert wrong(database, small_nights) == []
     assert dispatch.requeue(services).courses == 0
+
+
+def popped(client: redis.Redis) -> None:
+    """Workers die between taking a job off its queue and beginning it."""
+    for name in queue_names(Settings()):
+        client.delete(f"rq:queue:{name}")
+
+
+def evicted_at_work(client: redis.Redis) -> None:
+    """Jobs are at work when their worker dies, and Redis throws the list of them away."""
+    for key in client.scan_iter("rq:job:*"):
+        client.hset(key, "status", "started")
+    popped(client)
+
+
+@pytest.mark.parametrize("lost", [popped, evicted_at_work])
+def test_jobs_that_stand_in_redis_but_in_no_list_are_lost_and_put_back(
+    services: Settings,
+    database: Connection,
+    client: redis.Redis,
+    run: int,
+    small_nights: Path,
+    lost: Callable[[redis.Redis], None],
+) -> None:
+    enqueued = dispatch.enqueue(services, run)
+    lost(client)
+    burst(client)
+    assert len(dispatch.due_courses(services)) == 3
+    assert dispatch.requeue(services) == enqueued
+    burst(client)
+    assert wrong(database, small_nights) == []
 
 
 @pytest.mark.parametrize("name", ["db_host", "redis_url"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import os
 import shlex
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 from rq import Queue
 from rq.job import Job, JobStatus
 
+from tests.installation import production_programs
 from tests.support import alive, short_home, until
 from udecdash_updater import workers
 from udecdash_updater.embedded import worker_environment
@@ -284,29 +284,17 @@ def test_a_refused_password_is_told_without_it(
 
 
 def test_the_production_file_runs_real_workers(
-    supervised: Supervised, services: Settings, redis_url: str, home: Path
+    supervised: Supervised, services: Settings, redis_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """supervisord_config/udecdash-workers.conf, filled in, with the settings in the .env of its folder."""
     names = ("DB_HOST", "DB_PORT", "DB_NAME", "DB_USERNAME", "DB_PASSWORD", "REDIS_URL")
     environment = worker_environment(services)
     (home / ".env").write_text("".join(f"{name}={environment[name]}\n" for name in names))
-    lines = []
-    for line in (ROOT / "supervisord_config" / "udecdash-workers.conf").read_text().splitlines():
-        name, _, value = line.partition("=")
-        filled = {
-            "command": f"{sys.executable} -m udecdash_updater.worker",
-            "directory": str(home),
-            "user": getpass.getuser(),
-            "stdout_logfile": value.replace("/FILL/IN", str(home)),
-            "stderr_logfile": value.replace("/FILL/IN", str(home)),
-        }
-        lines.append(f"{name}={filled[name]}" if name in filled else line)
-    text = "\n".join(lines)
-    assert "/FILL/" not in text
-    settings = supervised(f"{text}\nenvironment=PYTHONPATH={ROOT}\n")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    settings = supervised(production_programs(home))
     states = workers.start(settings)
     assert set(states.values()) == {"RUNNING"}
-    assert len(states) == 4
+    assert set(states) == {"udecdash-workers:first_queue_00", "udecdash-workers:course_too_long_00"}
     with redis.Redis.from_url(redis_url) as client:
         job = Queue("course_too_long", connection=client, serializer="json").enqueue(
             "udecdash_updater.jobs.process_courses", 1, []

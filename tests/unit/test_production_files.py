@@ -1,13 +1,18 @@
-"""The files of production/ as systemd and an administrator read them; what roles.sql does stands in test_roles.py."""
+"""The files of production/ and supervisord_config/ as their readers read them; for roles.sql see test_roles.py."""
 
 from __future__ import annotations
 
+import configparser
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from udecdash_updater import batches, group
+from udecdash_updater.queues import queue_names
+from udecdash_updater.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ("udecdash-updater.service", "udecdash-updater.timer")
@@ -68,3 +73,30 @@ def test_systemd_understands_both_and_calls_the_service_safe(tmp_path: Path) -> 
         done = subprocess.run(["systemd-analyze", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr
         assert "udecdash-updater" not in done.stderr, done.stderr
+
+
+PLACES = group.Places("python3", "/FILL/IN/folder/of/main.py", "FILL-IN-account", "/FILL/IN/logs")
+
+
+def workers(text: str) -> configparser.RawConfigParser:
+    parsed = configparser.RawConfigParser(comment_prefixes=(";",))
+    parsed.read_string(text)
+    return parsed
+
+
+def test_the_workers_file_is_what_config_workers_writes() -> None:
+    shipped = (ROOT / "supervisord_config" / "udecdash-workers.conf").read_text(encoding="utf-8")
+    assert shipped == group.configuration(Settings(), PLACES)
+
+
+def test_each_queue_has_a_program_that_begins_with_it_and_outlives_its_jobs() -> None:
+    settings = Settings(queue_limits=(5, 50))
+    found = workers(group.configuration(settings, PLACES, 5))
+    assert found["group:udecdash-workers"]["programs"] == ",".join(map(group.program, queue_names(settings)))
+    assert Settings().supervisor_programs == f"{group.GROUP}:*"
+    programs = {name: found[name] for name in found.sections() if name.startswith("program:")}
+    assert [one["command"].rpartition(" ")[2] for one in programs.values()] == list(queue_names(settings))
+    assert [int(one["numprocs"]) for one in programs.values()] == [2, 1, 2]
+    for one in programs.values():
+        assert int(one["stopwaitsecs"]) > batches._MOST_SECONDS
+        assert (one["stopsignal"], one["stopasgroup"]) == ("TERM", "false")
