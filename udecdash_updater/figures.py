@@ -10,6 +10,7 @@ from udecdash_updater import db
 from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, DatabaseError
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
+from udecdash_updater.summary import Jobs, jobs_of
 
 HOURS = 24
 SHOWN_REJECTS = 200
@@ -119,6 +120,7 @@ class Figures:
     tables: tuple[TableFigures, ...]
     rejects: tuple[Reject, ...]
     interactions: Interactions | None
+    jobs: Jobs | None = None
 
     @property
     def run(self) -> RunFigures:
@@ -144,6 +146,7 @@ def read(settings: Settings, run: int | None = None, *, runs: int = 60) -> Figur
             tuple(TableFigures(*row) for row in db.rows(cursor, "table_figures", of_run)),
             tuple(Reject(*row) for row in db.rows(cursor, "some_rejects", of_run)),
             _interactions(cursor),
+            jobs_of(cursor, history[-1].number),
         )
 
 

@@ -76,7 +76,7 @@ def _backlog(registry: CollectorRegistry, left: Backlog) -> None:
     if left.due is not None:
         _gauge(registry, "courses_due", "Courses that wait for their interactions.").set(left.due)
     if left.queues is not None:
-        jobs = _gauge(registry, "jobs", "Jobs in Redis when the last run ended.", "queue", "state")
+        jobs = _gauge(registry, "jobs", "Jobs of the last run, as the ledger tells, when it ended.", "queue", "state")
         for queue in left.queues:
             for state in ("waiting", "running", "failed"):
                 jobs.labels(queue.queue, state).set(getattr(queue, state))

@@ -43,6 +43,23 @@ class TableCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Jobs:
+    """A run's jobs: in all, and what became of them so far; `left` have not ended.
+
+    `seconds`: from the first one's begin to the last one's end; `worked`: of all workers together.
+    """
+
+    jobs: int
+    done: int
+    failed: int
+    lost: int
+    left: int
+    courses: int
+    seconds: float
+    worked: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A run: its stages in order, its tables by name, and what its jobs did.
 
@@ -56,6 +73,7 @@ class Summary:
     judged: int
     interactions: int
     by_kind: Mapping[str, int] = field(default_factory=dict)
+    jobs: Jobs | None = None
 
 
 def read(settings: Settings, run: int | None = None) -> Summary:
@@ -70,7 +88,14 @@ def read(settings: Settings, run: int | None = None) -> Summary:
         of_run = {"run": number}
         stages = tuple(StageTime(*row) for row in db.rows(cursor, "run_stages", of_run) if row[1])
         courses, judged, interactions = db.one(cursor, "run_interactions", of_run)
-        return Summary(number, stages, _tables(cursor, of_run), courses, judged, interactions, _by_kind(cursor))
+        kinds, jobs = _by_kind(cursor), jobs_of(cursor, number)
+        return Summary(number, stages, _tables(cursor, of_run), courses, judged, interactions, kinds, jobs)
+
+
+def jobs_of(cursor: db.Cursor, run: int) -> Jobs | None:
+    """What became of the run's jobs, as the ledger tells; None where it had none."""
+    found = Jobs(*db.one(cursor, "run_jobs", {"run": run}))
+    return found if found.jobs else None
 
 
 def _tables(cursor: db.Cursor, run: Mapping[str, int]) -> tuple[TableCounts, ...]:

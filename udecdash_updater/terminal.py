@@ -61,7 +61,15 @@ def show_summary(summary: Summary, language: str = "en") -> None:
     """A night in tables: what became of each table, the interactions, and how long each stage took."""
     voice = Voice(language)
     judged = voice("judged", requests=summary.judged, courses=summary.courses)
-    write(_counted(summary, voice), _interactions(summary, voice), judged, _stages(summary, voice))
+    write(_counted(summary, voice), _interactions(summary, voice), judged, *_jobs_of(summary, voice))
+    write(_stages(summary, voice))
+
+
+def _jobs_of(summary: Summary, voice: Voice) -> list[str]:
+    if not (jobs := summary.jobs):
+        return []
+    counts = {"jobs": jobs.jobs, "done": jobs.done, "failed": jobs.failed, "left": jobs.left}
+    return [voice("run jobs", took=jobs.seconds, **counts)]
 
 
 def _counted(summary: Summary, voice: Voice) -> Grid:

@@ -22,7 +22,7 @@ from tests.mail import mail_server
 from tests.nights import load
 from tests.nights import truth as told
 from tests.support import until
-from udecdash_updater import course, db, dispatch, jobs
+from udecdash_updater import backlog, course, db, dispatch, figures, jobs, summary
 from udecdash_updater.db import WORKER
 from udecdash_updater.embedded import worker_environment
 from udecdash_updater.errors import DatabaseError, QueueError, SettingsError
@@ -92,12 +92,20 @@ def test_jobs_do_what_is_due_and_the_ledger_tells_of_them(
 ) -> None:
     enqueued = dispatch.enqueue(services, run)
     assert enqueued.courses == 3
+    assert sum(queue.waiting for queue in backlog.read(services).queues or ()) == len(enqueued.jobs)
     assert client.exists(*(f"rq:job:{name}" for name in enqueued.jobs)) == len(enqueued.jobs)
     burst(client)
     assert wrong(database, small_nights) == []
     assert set(rows(database, "select outcome, attempts, error from udecdash.jobs")) == {("done", 1, None)}
     assert one(database, "select jobs_ended_at is not null from udecdash.runs")
     assert dispatch.enqueue(services, run).courses == 0
+    account = summary.read(services, run).jobs
+    assert account
+    assert account.jobs == account.done == len(enqueued.jobs)
+    assert (account.failed, account.left, account.courses) == (0, 0, 3)
+    assert account.seconds > 0
+    assert figures.read(services, run).jobs == account
+    assert backlog.read(services).due == backlog.read(services).failed == 0
 
 
 def test_what_waits_already_is_not_enqueued_again_and_what_redis_forgot_is(

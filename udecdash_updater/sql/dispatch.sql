@@ -70,6 +70,11 @@ where j.id = %(job)s and r.id = j.run_id and r.jobs_ended_at is null
     and not exists (select from udecdash.jobs o where o.run_id = r.id and o.outcome is null)
 returning r.id, r.jobs_awaited, r.started_at
 
+-- jobs_by_queue: of the newest run that has any: per queue those that wait, are at work and have failed
+select queue, count(*) filter (where outcome is null and started_at is null),
+    count(*) filter (where outcome is null and started_at is not null), count(*) filter (where outcome = 'failed')
+from udecdash.jobs where run_id = (select max(run_id) from udecdash.jobs) group by queue order by min(enqueued_at), queue
+
 -- run_jobs: of a run: jobs, done, failed, lost, open; courses; seconds from the first start to the last end, and worked
 select count(*), count(*) filter (where outcome = 'done'), count(*) filter (where outcome = 'failed'),
     count(*) filter (where outcome = 'lost'), count(*) filter (where outcome is null),
