@@ -9,9 +9,9 @@ r"""What became of one course's requests, as lines for COPY: most of a line repe
 >>> answers.add((2, "b", "2021-04-04 04:30:00", 20, 10, None, None, None, "/a\\b", None))
 >>> answers.hits
 ['1\t20\t2021-04-03 23:30:00\tMOBILE\tattachment_interactions\t10\t1005\t5\tFalse\t/courses/7/files/5\n']
->>> answers.misses[0].split("\t")[:6]
-['2', '20', '10', '/a\\\\b', '\\N', 'the URL names no item of its course']
->>> answers.misses[0].split("\t")[6][-38:]
+>>> answers.misses[0].split("\t")[:5]
+['20', '10', '/a\\\\b', '\\N', 'the URL names no item of its course']
+>>> answers.misses[0].split("\t")[5][-38:]
 '"url": "/a\\\\\\\\b", "user_agent": null}\n'
 """
 
@@ -29,7 +29,8 @@ from udecdash_updater.weblog import Request, device
 HITS: Final = (
     "place", "user_id", "viewed", "device", "kind", "course_id", "item_id", "item_canvas_id", "downloaded", "url",
 )  # fmt: skip
-MISSES: Final = ("place", "user_id", "course_id", "url", "error_label", "error_message", "log")
+MISSES: Final = ("user_id", "course_id", "url", "error_label", "error_message", "log")
+WAITING: Final = ("place", *MISSES)
 WANTS: Final = ("place", "number", "resource")
 _MEMORY: Final = 100_000
 
@@ -51,6 +52,7 @@ class Answers:
         self._repeating: dict[tuple[Any, ...], _Repeating] = {}
         self.hits: list[str] = []
         self.misses: list[str] = []
+        self.waiting: list[str] = []  # misses that wait for something
         self.wants: list[str] = []
         self.missed: set[str] = set()
 
@@ -89,7 +91,11 @@ class Answers:
             return
         self.missed.add(row[1])
         told = f'{{"local_id": {row[0]}, "id": {_text(row[1])}, "timestamp": {_text(row[2])}, "user_id": {row[3]}'
-        self.misses.append(f"{row[0]}\t{row[3]}\t{repeating.miss}{told}{repeating.log}{_text(row[9])}}}\n")
+        line = f"{row[3]}\t{repeating.miss}{told}{repeating.log}{_text(row[9])}}}\n"
+        if not repeating.wants:
+            self.misses.append(line)
+            return
+        self.waiting.append(f"{row[0]}\t{line}")
         self.wants += [f"{row[0]}\t\\N\t{want}\n" for want in repeating.wants]
 
 

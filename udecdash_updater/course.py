@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from udecdash_updater import db, logged
-from udecdash_updater.answers import HITS, MISSES, WANTS, Answers
+from udecdash_updater.answers import HITS, MISSES, WAITING, WANTS, Answers
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier, Interaction
@@ -112,7 +112,7 @@ def _locked(connection: db.Connection, course: int) -> Iterator[None]:
 
 
 def _process(cursor: db.Cursor, own: Settings, run: int, course: int, progress: Progress) -> CourseDone:
-    for table in ("hits_table", "misses_table", "wants_table"):
+    for table in ("hits_table", "waiting_table", "wants_table"):
         db.run(cursor, table)
     pages = pages_by_slug(db.rows(cursor, "course_pages", {"course": course}))
     classifier = Classifier(progress.canvas_id, pages, Resources(), Clock(own.time_zone))
@@ -209,7 +209,8 @@ def _look_up(cursor: db.Cursor, classifier: Classifier, rows: Sequence[db.Row]) 
 
 def _send(cursor: db.Cursor, judged: _Judged) -> None:
     db.copy_lines(cursor, "hits", HITS, judged.answers.hits)
-    db.copy_lines(cursor, "misses", MISSES, judged.answers.misses)
+    db.copy_lines(cursor, "unprocessable_interactions", MISSES, judged.answers.misses)
+    db.copy_lines(cursor, "waiting", WAITING, judged.answers.waiting)
     db.copy_lines(cursor, "wants", WANTS, judged.answers.wants)
 
 
@@ -219,7 +220,7 @@ def _write(cursor: db.Cursor, course: int, judged: _Judged, *, whole: bool) -> i
         name = "insert_downloads" if table == ATTACHMENTS else "insert_hits"
         written += db.run(cursor, name, {"kind": table}, target=db.identifier(table))
     db.run(cursor, "insert_days")
-    db.run(cursor, "insert_misses")
+    db.run(cursor, "insert_waiting")
     if judged.resolved:
         db.run(cursor, "delete_resolved", {"course": course, "ids": judged.resolved})
     db.insert_many(cursor, "relabel", judged.relabelled)

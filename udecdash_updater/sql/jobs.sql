@@ -70,22 +70,24 @@ create temporary table if not exists hits (
     place bigint, kind text, course_id bigint, user_id bigint, item_id bigint, item_canvas_id bigint,
     viewed timestamp(0), downloaded boolean, url text, device text) on commit delete rows
 
--- misses_table: where a job gathers what found nothing; each row has its id already
-create temporary table if not exists misses (like unprocessable_interactions including defaults, place bigint)
+-- waiting_table: where a job gathers what found nothing and waits for something; each row has its id already
+create temporary table if not exists waiting (like unprocessable_interactions including defaults, place bigint)
 on commit delete rows
 
 -- wants_table: where a job gathers what its unresolved requests wait for: new ones by place, others by number
 create temporary table if not exists wants (place bigint, number bigint, resource bigint) on commit delete rows
 
--- insert_hits: the interactions of one kind; the first in load order wins
+-- insert_hits: the interactions of one kind, in the order of their key, so that each part of an index is met once; of
+-- each key the first in load order wins
 insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device)
-select course_id, user_id, item_id, item_canvas_id, url, viewed, device from hits where kind = %(kind)s order by place
+select course_id, user_id, item_id, item_canvas_id, url, viewed, device
+from hits where kind = %(kind)s order by item_canvas_id, user_id, viewed, place
 on conflict do nothing
 
 -- insert_downloads: the interactions with attachments
 insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device, downloaded)
 select course_id, user_id, item_id, item_canvas_id, url, viewed, device, downloaded
-from hits where kind = %(kind)s order by place
+from hits where kind = %(kind)s order by item_canvas_id, user_id, viewed, place
 on conflict do nothing
 
 -- insert_days: one row a course, user and local day
@@ -93,13 +95,13 @@ insert into course_interactions (course_id, user_id, year_month, interaction_dat
 select distinct course_id, user_id, to_char(viewed, 'YYYYMM')::integer, viewed::date from hits
 on conflict do nothing
 
--- insert_misses: requests that found nothing
+-- insert_waiting: requests that found nothing and wait for something
 insert into unprocessable_interactions (id, course_id, user_id, url, error_label, error_message, log)
-select id, course_id, user_id, url, error_label, error_message, log from misses order by id
+select id, course_id, user_id, url, error_label, error_message, log from waiting order by id
 
 -- insert_wants: what the unresolved requests of this job wait for
 insert into udecdash.wanted (course_id, resource, number)
-select %(course)s, w.resource, coalesce(w.number, m.id) from wants w left join misses m using (place)
+select %(course)s, w.resource, coalesce(w.number, m.id) from wants w left join waiting m using (place)
 on conflict do nothing
 
 -- forget_wants: of requests that were judged again
