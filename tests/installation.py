@@ -258,6 +258,11 @@ def production_programs(folder: Path, module: str = "udecdash_updater.worker") -
     return text
 
 
+def execute(database: Connection, statements: str) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(statements)
+
+
 def rows(database: Connection, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with database.cursor() as cursor:

@@ -68,7 +68,7 @@ def _mend(night: Night, find: Callable[[Night], Dump]) -> tuple[Dump, list[DumpF
         sound, damaged = _verify(night, found)
     if damaged:
         raise dump.damaged_error(damaged)
-    return found, sound
+    return dump.as_verified(found, sound), sound
 
 
 def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:

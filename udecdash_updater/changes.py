@@ -11,8 +11,6 @@ from udecdash_updater.canvas import Found
 from udecdash_updater.dump import Table
 from udecdash_updater.repeats import Waiting
 
-_HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
-
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -47,9 +45,9 @@ def by_key(cursor: db.Cursor, waiting: Waiting, had: int, staged: int) -> Change
         "same_key": same_key(key),
         "staged_key": db.identifiers(key[:1], prefix="s"),
         "target_key": db.identifiers(key[:1], prefix="t"),
-        "target_columns": _comparable(names, found, "t"),
-        "staged_columns": _comparable(names, found, "s"),
-        "moved": _differ(found.kept_apart(table), found),
+        "target_columns": comparable(names, found, "t"),
+        "staged_columns": comparable(names, found, "s"),
+        "moved": differ(found.kept_apart(table), found),
     }
     differing = db.run(cursor, "find_changes", None, **parts)
     counted = db.rows(cursor, "count_changes", **_first(key)) if differing else []
@@ -85,8 +83,8 @@ def by_content(cursor: db.Cursor, waiting: Waiting) -> Changes:
 
 def digest(cursor: db.Cursor, table: Table, found: Found, prefix: str) -> db.Composable:
     """128 bits of a row that is called `prefix`."""
-    way = "record_digest" if db.version(cursor) >= _HASHES_RECORDS else "text_digest"
-    return db.statement(way, columns=_comparable(found.written(table), found, prefix))
+    way = "record_digest" if db.version(cursor) >= db.HASHES_RECORDS else "text_digest"
+    return db.statement(way, columns=comparable(found.written(table), found, prefix))
 
 
 def same_key(key: Sequence[str]) -> db.Composable:
@@ -106,7 +104,7 @@ def _merged(name: str, key: Sequence[str]) -> db.Composable:
     return db.statement("either" if name in key else "staged", column=db.identifier(name))
 
 
-def _comparable(names: Sequence[str], found: Found, prefix: str) -> db.Composable:
+def comparable(names: Sequence[str], found: Found, prefix: str) -> db.Composable:
     """The columns as a list that can be compared and hashed: json, points and the like as their text."""
     return db.comma([_value(name, found, prefix) for name in names])
 
@@ -116,7 +114,8 @@ def _value(name: str, found: Found, prefix: str) -> db.Composable:
     return column if found.comparable(name) else db.statement("as_text", column=column)
 
 
-def _differ(names: Sequence[str], found: Found) -> db.Composable:
+def differ(names: Sequence[str], found: Found) -> db.Composable:
+    """The condition that rows t and s differ in one of these columns."""
     if not names:
         return db.raw("false")
-    return db.statement("differ", left=_comparable(names, found, "t"), right=_comparable(names, found, "s"))
+    return db.statement("differ", left=comparable(names, found, "t"), right=comparable(names, found, "s"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from udecdash_updater import db, rows, words
 from udecdash_updater.dump import DumpFile, Table
@@ -92,13 +92,11 @@ def reconciled(file: DumpFile, tally: rows.Tally, loaded: int, rejected: int) ->
 def _without_dropped(
     table: str, file: DumpFile, lines: Iterator[tuple[int, bytes]], tally: rows.Tally
 ) -> Iterator[tuple[int, bytes]]:
-    name, dropped = _DROPPED.get(table, ("", b""))
-    if name not in file.columns:
+    if (drops := dropping(table, file)) is None:
         yield from lines
         return
-    place = file.columns.index(name)
     for number, line in lines:
-        if line.split(b"\t", place + 1)[place].rstrip(b"\n") == dropped:
+        if drops(line):
             tally.filtered += 1
         else:
             yield number, line
@@ -113,6 +111,19 @@ def _without_words(
             yield number, line
         else:
             reject(number, f"{file.columns[place]}: {words.REASON}")
+
+
+def dropping(table: str, file: DumpFile) -> Callable[[bytes], bool] | None:
+    """Tells the lines that are filtered; None where none is. A line that is too short is not."""
+    name, dropped = _DROPPED.get(table, ("", b""))
+    if name not in file.columns:
+        return None
+    place = file.columns.index(name)
+
+    def drops(line: bytes) -> bool:
+        return line.split(b"\t", place + 1)[place : place + 1] in ([dropped], [dropped + b"\n"])
+
+    return drops
 
 
 def copy_batches(

@@ -34,6 +34,7 @@ BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramL
 Row = tuple[Any, ...]
 Composable = sql.Composable
 
+HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
 LOADER = "udecdash-updater"  # the application_name of a run's sessions
 WORKER = "udecdash-updater worker"  # and that of jobs
 _CONNECT_TIMEOUT = 10

@@ -51,7 +51,8 @@ class DumpFile:
 
     `checksum` is what `rows.trailer` tells of an archive, `rows.checksum` of unpacked requests. `earliest`, of requests
     only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the
-    path's own is not enough; `translate` turns its bytes into lines of the log's own form.
+    path's own is not enough; `translate` turns its bytes into lines of the log's own form. `content`
+    is a digest of what a full table's archive holds; `verify` fills it in.
     """
 
     table: str
@@ -63,6 +64,7 @@ class DumpFile:
     checksum: int | None = None
     label: str = ""
     translate: Callable[[BinaryIO], BinaryIO] | None = field(default=None, compare=False)
+    content: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -193,24 +195,31 @@ def _unpacked_files(
 def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFile], dict[DumpFile, str]]:
     """Read each file to its end. The sound ones, and the damaged ones, each with what is wrong.
 
-    Sound requests files come with their earliest timestamp, by which they are loaded in order (rule R14).
+    Sound requests files come with their earliest timestamp, by which they are loaded in order (rule R14), archives of
+    full tables with a digest of their content.
     """
     listed = list(files)
     with ThreadPoolExecutor(threads) as pool:
         verdicts = list(zip(listed, pool.map(_read_through, listed), strict=True))
-    sound = [replace(file, earliest=earliest) for file, (earliest, wrong) in verdicts if not wrong]
-    return sound, {file: wrong for file, (_, wrong) in verdicts if wrong}
+    sound = [verdict for _, verdict in verdicts if isinstance(verdict, DumpFile)]
+    return sound, {file: verdict for file, verdict in verdicts if isinstance(verdict, str)}
 
 
-def _read_through(file: DumpFile) -> tuple[str, str]:
+def _read_through(file: DumpFile) -> DumpFile | str:
+    """The file with what reading it tells, or what is wrong with it."""
     try:
         if file.table == REQUESTS and "timestamp" in file.columns:
-            return rows.earliest(file.path, file.columns.index("timestamp")), ""
-        if not file.header:
-            rows.demand_sound(file.path)
+            return replace(file, earliest=rows.earliest(file.path, file.columns.index("timestamp")))
+        return file if file.header else replace(file, content=rows.content(file.path))
     except DumpError as error:
-        return "", error.detail
-    return "", ""
+        return error.detail
+
+
+def as_verified(found: Dump, sound: Iterable[DumpFile]) -> Dump:
+    """The dump with its files as `verify` gave them back."""
+    read_through = {file.path: file for file in sound}
+    files = {name: tuple(read_through.get(f.path, f) for f in listed) for name, listed in found.files.items()}
+    return replace(found, files=files)
 
 
 def damaged_error(damaged: Mapping[DumpFile, str]) -> DumpError:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import xxhash
 from isal import igzip, isal_zlib
 
 from udecdash_updater import meter, words
@@ -40,9 +41,9 @@ class SuspiciousLineError(Exception):
     """A line that COPY would misread in silence; the careful way must judge it."""
 
 
-def open_file(path: Path) -> BinaryIO:
-    """The file's plain bytes: decompressed when its name ends in .gz."""
-    raw = meter.opened(path)
+def open_file(path: Path, *, heard: bool = True) -> BinaryIO:
+    """The file's plain bytes: decompressed when its name ends in .gz. `heard`: the run's progress counts them."""
+    raw = meter.opened(path) if heard else io.FileIO(path)
     if path.suffix != ".gz":
         return io.BufferedReader(raw)
     file = igzip.open(raw, "rb")  # type: ignore[no-untyped-call] # isal has none
@@ -73,10 +74,10 @@ def checksum(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
+def reading(path: Path, *, heard: bool = True) -> Iterator[BinaryIO]:
     """`open_file`, closed at the end. Raises DumpError that names the file and its damage, whenever that shows."""
     try:
-        with open_file(path) as file:
+        with open_file(path, heard=heard) as file:
             yield file
     except EOFError:  # it also stands for bytes that are no archive, at the beginning or behind the end
         raise DumpError(f"{path}: the archive is cut short, or is followed by something else.") from None
@@ -90,6 +91,14 @@ def demand_sound(path: Path) -> None:
     """Read an archive up to its trailer. Raises DumpError that names the file and its damage."""
     for _ in _blocks(path):
         pass
+
+
+def content(path: Path) -> str:
+    """`demand_sound`, and a digest of what the archive holds."""
+    found = xxhash.xxh3_128()
+    for block in _blocks(path):
+        found.update(block)
+    return found.hexdigest()
 
 
 def earliest(path: Path, place: int) -> str:

@@ -69,7 +69,7 @@ _Sifted = tuple[list[int], list[bytes]]
 
 def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[_Sifted]:
     layout = _layout(file)
-    for piece in _pieces(plain):
+    for piece in pieces(plain):
         if piece is None:
             tally.lines += 1
             reject(tally.lines, rows.TOO_LONG)
@@ -82,7 +82,7 @@ def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Rej
         yield _sift(lines, first, layout, tally, reject, plain=_is_plain(piece))
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes | None]:
+def pieces(file: BinaryIO) -> Iterator[bytes | None]:
     """The file in pieces that end with a line; None for a line that is longer than rows.LONGEST."""
     parts: list[bytes] = []
     size = 0  # of the line that has no end yet; its parts are forgotten when it is too long

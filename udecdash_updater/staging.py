@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from udecdash_updater import changes, db, labels, limits, repeats
+from udecdash_updater import changes, db, differences, labels, limits, lines, repeats
 from udecdash_updater.canvas import Found, key_of, look, made
 from udecdash_updater.changes import Changes
 from udecdash_updater.copying import copy_file
 from udecdash_updater.dump import DumpFile, Table, digest
+from udecdash_updater.lines import Known, Print
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.repeats import Waiting
 from udecdash_updater.settings import Settings
@@ -21,11 +22,15 @@ _WRITTEN = ("created_at", "updated_at")
 
 
 class Way(Enum):
-    """How a table gets its rows: it is built aside, whole; or filled, because it is empty; or changed."""
+    """How a table gets its rows: it is built aside, whole; or filled, because it is empty; or changed.
+
+    DIFFERING: changed too, and only lines that differ from those of the last load were looked at.
+    """
 
     BUILT = "stage_new"
     FILLED = "stage_all"
     CHANGED = "stage_compared"
+    DIFFERING = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Staged:
     """A table whose rows wait in staging: all of them, or where it is CHANGED those that differ.
 
     `had`: how many rows the table holds. `newest`: when the newest of the rows was created or changed, where the
-    table tells.
+    table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will
+    be, and this is what the table was like before.
     """
 
     table: Table
@@ -44,6 +50,8 @@ class Staged:
     changes: Changes
     had: int = 0
     newest: datetime | None = None
+    known: Known | None = None
+    kept: Print | None = None
 
     @property
     def loaded(self) -> int:
@@ -62,11 +70,38 @@ Fill = Callable[[Waiting, Rejects], list[FileCount]]
 
 def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: Settings) -> Staged:
     """One table's files in staging, each key once; what became of each line, and what differs from the table."""
+    found = look(cursor, table.name)
+    was = lines.taken_print(cursor, table) if found.types else lines.NOTHING
+    if was and (known := lines.recall(cursor, table, found, was)):
+        if known.holds(files):
+            return _unchanged(table, found, files, known)
+        if differing := _differing(cursor, table, found, files, known):
+            return replace(differing, kept=was)
 
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
         return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy) for file in files]
 
-    return stage_from(cursor, table, fill, settings, line_by_line=True)
+    staged = stage_from(cursor, table, fill, settings, line_by_line=True)
+    return replace(staged, kept=was if was and lines.keep(cursor, table, staged.counts) else None)
+
+
+def _unchanged(table: Table, found: Found, files: Sequence[DumpFile], known: Known) -> Staged:
+    counts = [FileCount(file, *numbers) for file, numbers in zip(files, known.counts, strict=True)]
+    return Staged(table, found, Way.DIFFERING, tuple(counts), (), Changes(), known.rows, known.newest, known)
+
+
+def _differing(cursor: db.Cursor, table: Table, found: Found, files: Sequence[DumpFile], known: Known) -> Staged | None:
+    """What a few lines change; None where only a comparison of all lines can tell."""
+    if not differences.can_be_judged(table, found):
+        return None
+    try:
+        with db.savepoint(cursor, "lines"):
+            differing = lines.compare(cursor, table, files, known)
+            judged = differences.judge(cursor, table, found, differing, known.rows, _times(table, found))
+    except (lines.UnlikeError, *db.BAD_ROW):
+        return None
+    counts = differing.counts
+    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, judged.newest, known)
 
 
 def stage_from(
@@ -167,9 +202,11 @@ def _loaded(counts: Sequence[FileCount]) -> int:
 
 
 def _newest(cursor: db.Cursor, waiting: Waiting) -> datetime | None:
-    types = waiting.found.types
-    times = [n for n in _WRITTEN if n in waiting.table.column_names and types[n].startswith("timestamp")]
     newest: datetime | None = None
-    if times:
+    if times := _times(waiting.table, waiting.found):
         newest = db.one(cursor, "staged_newest", times=db.identifiers(times), staging=waiting.staging)[0]
     return newest
+
+
+def _times(table: Table, found: Found) -> list[str]:
+    return [n for n in _WRITTEN if n in table.column_names and found.types[n].startswith("timestamp")]

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, drift, ledger, plausibility, touched
+from udecdash_updater import db, differences, drift, ledger, lines, plausibility, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
@@ -66,6 +67,7 @@ def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
     """
     with db.told("preparing staging"), db.opened(settings) as connection, connection.cursor() as cursor:
         clear_staging(cursor)
+        db.run(cursor, "create_differing")
     waiting: SimpleQueue[Table] = SimpleQueue()
     for table in sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name])):
         waiting.put(table)
@@ -81,6 +83,7 @@ def _stream(settings: Settings, dump: Dump, waiting: SimpleQueue[Table]) -> list
     with db.told("staging the tables"), db.opened(settings) as connection, _drained(waiting):
         with connection.cursor() as cursor:
             db.run(cursor, "load_session")
+            db.run(cursor, "create_tonights_lines")
         for table in _taken(waiting):
             with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
                 staged.append(stage(cursor, table, dump.files[table.name], settings))
@@ -147,6 +150,7 @@ def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
 def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
     name, changes = staged.table.name, staged.changes
     with db.told(f"publishing {name}"):
+        taken = _print_of_taken(cursor, staged)
         written = staged.way is Way.BUILT or _write(cursor, staged)
         has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
     if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
@@ -154,7 +158,19 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
             f"{name} holds {has} rows after the publish and {staged.loaded} were staged; nothing was published.",
             hint="A trigger, rule or row policy on the table, or another program, changes what is written.",
         )
+    if staged.kept:
+        with db.told(f"keeping the lines of {name}"):
+            untouched = None if staged.way is Way.BUILT else staged.kept.places - taken
+            lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, untouched)
     return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone)
+
+
+def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:
+    """The part of the table's print that the publish takes away."""
+    if staged.way in (Way.BUILT, Way.FILLED) or not staged.kept or not staged.changes.any:
+        return Decimal(0)
+    same_row = db.statement("same_place") if staged.changes.placed else same_key(key_of(staged.table))
+    return lines.print_of_taken(cursor, staged.table, _staging(staged), same_row)
 
 
 def _write(cursor: db.Cursor, staged: Staged) -> bool:
@@ -180,13 +196,19 @@ def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composa
     updated = [name for name in written if name not in apart]
     everything = {
         "target": db.identifier(table.name),
-        "staging": db.identifier(STAGING, table.name),
+        "staging": _staging(staged),
         "columns": db.identifiers(written),
         "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in updated]),
         "same_key": same_key(key_of(table)),
         "target_digest": digest(cursor, table, found, "t"),
     }
     return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
+
+
+def _staging(staged: Staged) -> db.Composable:
+    if staged.way is Way.DIFFERING:
+        return differences.source(staged.table, staged.found)
+    return db.identifier(STAGING, staged.table.name)
 
 
 def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:

@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests.installation import rows
 from tests.nights import load, mini_dump
+from udecdash_updater import lines
 from udecdash_updater.settings import Settings
 
 KEYED = "item_dim"
@@ -64,6 +65,7 @@ def untouched(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> bo
     return common == Counter(row[:3] for row in set(before) & set(after))
 
 
+@pytest.mark.parametrize("kept", [0, lines.WORTH_KEEPING], ids=["by lines that differ", "by all lines"])
 @pytest.mark.timeout(240 * max(1, EXAMPLES // 10))
 @settings(
     max_examples=EXAMPLES,
@@ -73,8 +75,14 @@ def untouched(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> bo
 )
 @given(nights=NIGHTS)
 def test_any_nights_make_the_tables_what_the_dump_says_and_leave_equal_rows_alone(
-    postgres: Settings, database: Connection, tmp_path: Path, nights: list[tuple[list[int], Files, Files]]
+    postgres: Settings,
+    database: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: int,
+    nights: list[tuple[list[int], Files, Files]],
 ) -> None:
+    monkeypatch.setattr(lines, "WORTH_KEEPING", kept)
     for canvas, keyed, keyless in nights:
         there = rows(database, f"select to_regclass('{KEYED}') is not null") == [(True,)]
         before = {table: standing(database, table) if there else [] for table in SCHEMA}
@@ -83,8 +91,8 @@ def test_any_nights_make_the_tables_what_the_dump_says_and_leave_equal_rows_alon
         after = {table: standing(database, table) for table in SCHEMA}
         expected = first_of_each(canvas, keyed)
         assert sorted(row[:3] for row in after[KEYED]) == sorted(expected.values())
-        lines = [(number, canvas[number - 1], name) for number, name in itertools.chain.from_iterable(keyless)]
-        assert Counter(row[:3] for row in after[KEYLESS]) == Counter(lines)
+        whole = [(number, canvas[number - 1], name) for number, name in itertools.chain.from_iterable(keyless)]
+        assert Counter(row[:3] for row in after[KEYLESS]) == Counter(whole)
         assert all(untouched(before[table], after[table]) for table in SCHEMA)
         was, now = {row[0]: row[:3] for row in before[KEYED]}, expected
         told = done.published[KEYED]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
-from tests.installation import rows
+from tests.installation import execute, rows
 from tests.nights import load, mini_dump
 from udecdash_updater import tables
 from udecdash_updater.errors import DatabaseError
@@ -23,11 +23,6 @@ def night(folder: Path, *files: str, columns: list[tuple[str, str]] | None = Non
         for number, text in enumerate(files)
     }
     return mini_dump(folder, {"item_dim": columns or ITEM}, {"item_dim": contents})
-
-
-def execute(database: Connection, statements: str) -> None:
-    with database.cursor() as cursor:
-        cursor.execute(statements)
 
 
 def items(database: Connection) -> list[tuple[object, ...]]:

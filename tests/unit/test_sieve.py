@@ -70,7 +70,7 @@ def test_a_line_without_end_is_a_reject_and_the_lines_around_it_are_read(
         patch.setattr(rows, "LONGEST", 12)
         patch.setattr(rows, "BLOCK", block)
         patch.setattr(sieve, "_BLOCK", block)
-        pieces = list(sieve._pieces(io.BytesIO(content)))
+        pieces = list(sieve.pieces(io.BytesIO(content)))
         expected = list(rows.lines(io.BytesIO(content)))
     found: list[bytes | None] = []
     for piece in pieces:
