@@ -77,7 +77,8 @@ class Found:
     """A table as it stands in the database: types by column, ENUM columns with their type's oid, unique indexes.
 
     `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update; `required`:
-    those that are NOT NULL; `wordy`: those that take special words (see `words`).
+    those that are NOT NULL; `wordy`: those that take special words (see `words`); `vague`: those whose collation takes
+    different texts for equal.
     """
 
     types: dict[str, str]
@@ -87,6 +88,7 @@ class Found:
     identities: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     wordy: frozenset[str] = frozenset()
+    vague: frozenset[str] = frozenset()
     checks: tuple[Check, ...] = ()
 
     def written(self, table: Table) -> list[str]:
@@ -109,6 +111,8 @@ class Found:
 
     def comparable(self, name: str) -> bool:
         """Whether PostgreSQL can tell equal values of the column."""
+        if name in self.vague:
+            return False
         return name in self.enums or bool(_COMPARABLE.fullmatch(re.sub(r"\(.*?\)", "", self.types[name])))
 
 
@@ -211,8 +215,9 @@ def look(cursor: db.Cursor, table: str) -> Found:
         uniques,
         generated=frozenset(name for name, _, _, generated, *_ in columns if generated),
         identities=frozenset(name for name, _, _, _, identity, *_ in columns if identity),
-        required=frozenset(name for name, *_, required, _ in columns if required),
-        wordy=frozenset(name for name, *_, base in columns if words.may_hold(base)),
+        required=frozenset(name for name, *_, required, _, _ in columns if required),
+        wordy=frozenset(name for name, *_, base, _ in columns if words.may_hold(base)),
+        vague=frozenset(name for name, *_, exact in columns if not exact),
         checks=tuple(
             Check(name, condition, frozenset(read))
             for name, condition, read in db.rows(cursor, "row_checks", {"table": table})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from udecdash_updater import dap_schema, db, rows
+from udecdash_updater import dap_schema, db, rows, words
 from udecdash_updater.changes import same_key
 from udecdash_updater.copying import copy_file
 from udecdash_updater.dap_batches import SNAPSHOT, Batch
@@ -155,7 +155,8 @@ def _copy(
     staging = _staging(table)
     cursor.execute(db.statement("number_file", table=staging, column=db.identifier("_file")), {"number": number})
     told = Table(table.name, tuple(Column(name, "") for name in names))
-    return copy_file(cursor, told, staging, file, gate)
+    wordy = [name for name, kind in wanted(cursor, table).items() if words.may_hold(kind)]
+    return copy_file(cursor, told, staging, file, gate, wordy)
 
 
 def _settle(cursor: db.Cursor, table: DapTable, counts: list[FileCount]) -> list[FileCount]:

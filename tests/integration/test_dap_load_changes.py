@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests import dap_nights
 from tests.dap_nights import put
-from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db
+from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db, words
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
 from udecdash_updater.settings import Settings
@@ -187,6 +187,19 @@ def test_a_table_that_no_relation_reads_and_that_loses_its_rows_is_refused_until
     run = dap_nights.load(postgres, tmp_path, accept=["canvas.rubrics"]).run
     assert rows(database, "select count(*) from udecdash_dap.rubrics") == [(1,)]
     assert rows(database, "select * from udecdash.accepted") == [(run, "canvas.rubrics", "shrunk")]
+
+
+def test_a_word_that_postgresql_would_read_as_a_time_is_a_reject_in_canvas_data_2_too(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"])
+    head = "meta.ts\tkey.id\tvalue.title\tvalue.created_at"
+    value = {"title": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"}}
+    schema = {"properties": {"key": {"properties": {"id": {"type": "integer"}}}, "value": {"properties": value}}}
+    put(tmp_path, "canvas.rubrics", [head, f"{TIME}\t7\tnow\t{TIME}", f"{TIME}\t8\tB\tnow"], night=1, schema=schema)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, title from udecdash_dap.rubrics") == [(7, "now")]
+    assert rows(database, "select line, reason from udecdash.rejects") == [(2, f"created_at: {words.REASON}")]
 
 
 def test_a_site_that_moves_keeps_ids_columns_and_views(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg2.errors import FeatureNotSupported
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import execute, rows
@@ -79,6 +80,20 @@ def test_columns_of_types_without_equality_are_compared_by_their_text(
     assert (done.new, done.changed, done.gone) == (0, 1, 0)
     found = rows(database, "select id, name::text from item_dim order by id")
     assert found == [(1, '{"a":2}'), (2, None), (3, "[]")]
+
+
+def test_a_text_that_the_columns_collation_takes_for_the_same_is_a_change_all_the_same(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    collation = "create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+    named = "create table item_dim (id bigint primary key, canvas_id bigint, name varchar(256) collate caseless)"
+    try:
+        execute(database, collation + named)
+    except FeatureNotSupported:
+        pytest.skip("this PostgreSQL was built without ICU")
+    load(postgres, night(tmp_path / "1", "1,1,ana 2,2,b"))
+    assert load(postgres, night(tmp_path / "2", "1,1,Ana 2,2,b")).published["item_dim"].changed == 1
+    assert items(database) == [(1, 1, "Ana"), (2, 2, "b")]
 
 
 def test_a_table_without_a_key_may_have_columns_without_equality_too(

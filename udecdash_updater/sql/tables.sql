@@ -1,10 +1,11 @@
 -- table_exists: whether DB_SCHEMA has the table
 select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) is not null
 
--- table_columns: in order: name, formatted type, ENUM's oid, generated, identity, NOT NULL, the type under a domain
+-- table_columns: in order: name, formatted type, ENUM's oid, generated, identity, NOT NULL, base type, exact collation
 select a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end, a.attgenerated <> '',
-    a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null)
-from pg_attribute a join pg_type t on t.oid = a.atttypid
+    a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null),
+    coalesce(c.collisdeterministic, true)
+from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation c on c.oid = a.attcollation
 where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
   and a.attnum > 0 and not a.attisdropped
 order by a.attnum
@@ -219,7 +220,7 @@ coalesce(s.{column}, t.{column}) as {column}
 s.{column}
 
 -- as_text: a value that can be compared only so
-{column}::text
+{column}::text collate "C"
 
 -- differ: one of these columns has another value
 ({left}) is distinct from ({right})
