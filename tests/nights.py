@@ -59,7 +59,8 @@ def load(
         dashboard.prepare(settings)
         found = dump.read(data_files, unpacked=unpacked, extension="txt" if unpacked else "gz")
         sound, damaged = dump.verify([file for table in found.full_tables() for file in found.files[table.name]])
-        assert not damaged
+        if damaged:
+            raise dump.damaged_error(damaged)
         found = dump.as_verified(found, sound)
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
             changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
