@@ -317,8 +317,8 @@ def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[s
         lines.clear()
 
 
-def insert_many(cursor: Cursor, name: str, values: Sequence[Row], **parts: Composable) -> None:
-    """Execute the named `insert ... values %s` statement with many rows at once."""
+def insert_many(cursor: Cursor, name: str, values: Iterable[Row], **parts: Composable) -> None:
+    """Execute the named `insert ... values %s` statement with many rows at once; an iterator's rows as they come."""
     if values:
         psycopg2.extras.execute_values(cursor, statement(name, **parts), values)
 

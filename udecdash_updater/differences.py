@@ -6,9 +6,10 @@ They wait as texts in one table for all, so that a night in which little changed
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from udecdash_updater import db, rows, words
 from udecdash_updater.canvas import Found, key_of
@@ -47,11 +48,11 @@ def judge(
     Raises UnlikeError when only a comparison of all lines can tell, or psycopg2's errors for a value of another type.
     """
     columns = [_Column.of(name, found) for name in table.column_names]
-    waiting: list[db.Row] = [
+    there: Iterator[db.Row] = (
         (table.name, None, key, digest, _fields(line, columns)) for key, digest, line in differing.lines
-    ]
-    waiting += [(table.name, "gone", key, None, _key_alone(table, key)) for key in differing.gone]
-    db.insert_many(cursor, "record_differing", waiting)
+    )
+    gone_ones: Iterator[db.Row] = ((table.name, "gone", key, None, _key_alone(table, key)) for key in differing.gone)
+    db.insert_many(cursor, "record_differing", chain(there, gone_ones))
     key, staging = key_of(table), source(table, found)
     _judge(cursor, table, found, staging)
     counted = db.rows(cursor, "differing_kinds", None, staging=staging, key=db.identifiers(key))

@@ -66,14 +66,13 @@ class Print:
     places: Decimal
 
 
-NOTHING = Print(0, Decimal(0))
-
-
-def taken_print(cursor: db.Cursor, table: Table) -> Print | None:
-    """The table's print; None where the server cannot tell."""
+def take_print(cursor: db.Cursor, table: Table, found: Found) -> Print | None:
+    """The print of the table, which may not be there yet; None where the server cannot tell any."""
     if db.version(cursor) < db.HASHES_RECORDS:
         return None
-    return Print(*db.one(cursor, "table_print", table=db.identifier(table.name)))
+    return (
+        Print(*db.one(cursor, "table_print", table=db.identifier(table.name))) if found.types else Print(0, Decimal(0))
+    )
 
 
 def recall(cursor: db.Cursor, table: Table, found: Found, now: Print) -> Known | None:
@@ -90,25 +89,40 @@ def keep(cursor: db.Cursor, table: Table, counts: Sequence[FileCount]) -> bool:
 
     They cannot where one was rejected: who loads such files again must be told of it again.
     """
-    if any(count.rejected for count in counts):
-        db.run(cursor, "forget_line_set", {"table": table.name})
-        return False
     number = int(db.one(cursor, "keep_lines", {"table": table.name})[0])
-    if sum(count.lines for count in counts) >= WORTH_KEEPING and key_of(table):
-        db.run(cursor, "create_lines", lines=_name(number))
-        db.run(cursor, "empty_lines", lines=_name(number))
-        again = [_copy(cursor, table, count.file, _name(number), heard=False) for count in counts]
-        if any(count.repeated for count in counts):
-            _delete_repeats(cursor, _name(number), again)
+    db.run(cursor, "drop_staging", tables=_name(number))
+    if any(count.rejected or not _as_declared(table, count.file) for count in counts):
+        return False
+    if sum(count.lines for count in counts) < WORTH_KEEPING or not key_of(table):
+        return True  # the files' contents alone
+    try:
+        with db.savepoint(cursor, "kept"):
+            _fill(cursor, table, _name(number), counts)
+    except (UnlikeError, *db.BAD_ROW):  # a key that a line of our own cannot hold, as one with a carriage return
+        return False
     return True
+
+
+def _fill(cursor: db.Cursor, table: Table, lines: db.Composable, counts: Sequence[FileCount]) -> None:
+    db.run(cursor, "create_lines", lines=lines)
+    again = [_copy(cursor, table, count.file, lines, heard=False) for count in counts]
+    if any(count.repeated for count in counts):
+        _delete_repeats(cursor, lines, again)
+
+
+def _as_declared(table: Table, file: DumpFile) -> bool:
+    """Whether the file's columns stand as schema.json has them; an unpacked one's header may tell another order."""
+    return file.columns == table.column_names
 
 
 def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: Known) -> Differing:
     """Which lines of the files differ from those that are kept.
 
-    Raises UnlikeError when there are too many of them, or when keys do not tell the lines apart.
+    Raises UnlikeError when there are too many of them, when keys do not tell the lines apart, or when the columns of a
+    file stand in another order.
     """
-    if not db.one(cursor, "lines_exist", {"lines": f"udecdash.lines_{known.number}"})[0]:
+    there = db.one(cursor, "lines_exist", {"lines": f"udecdash.lines_{known.number}"})[0]
+    if not there or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
     db.run(cursor, "empty_tonights_lines")
     counts = [_copy(cursor, table, file, _TONIGHT) for file in files]
@@ -182,12 +196,8 @@ def _name(number: int) -> db.Composable:
 
 def _shape(table: Table, found: Found) -> str:
     """A digest of the columns, as the dump declares them and as they stand in the database."""
-    told = (
-        table.columns,
-        tuple(found.types.items()),
-        found.uniques and [(u.terms, u.predicate) for u in found.uniques],
-    )
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    uniques = [(unique.terms, unique.predicate) for unique in found.uniques]
+    return hashlib.sha256(repr((table.columns, list(found.types.items()), uniques)).encode()).hexdigest()
 
 
 def _contents(files: Sequence[DumpFile]) -> tuple[str, ...]:

@@ -38,8 +38,8 @@ class Staged:
     """A table whose rows wait in staging: all of them, or where it is CHANGED those that differ.
 
     `had`: how many rows the table holds. `newest`: when the newest of the rows was created or changed, where the
-    table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will
-    be, and this is what the table was like before.
+    table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will be,
+    and this is what the table was like before.
     """
 
     table: Table
@@ -71,7 +71,7 @@ Fill = Callable[[Waiting, Rejects], list[FileCount]]
 def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: Settings) -> Staged:
     """One table's files in staging, each key once; what became of each line, and what differs from the table."""
     found = look(cursor, table.name)
-    was = lines.taken_print(cursor, table) if found.types else lines.NOTHING
+    was = lines.take_print(cursor, table, found)
     if was and (known := lines.recall(cursor, table, found, was)):
         if known.holds(files):
             return _unchanged(table, found, files, known)

@@ -311,3 +311,51 @@ def test_what_somebody_wrote_while_a_night_was_loaded_is_put_right_by_the_next(
     assert rows(database, "select name from item_dim where id in (1, 3) order by id") == [("other",), ("by hand",)]
     site.night(tonight)
     assert rows(database, _AS_IT_IS) == expected(tonight)
+
+
+def test_unpacked_files_whose_columns_stand_otherwise_are_never_shifted(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "WORTH_KEEPING", 0)
+    folder = mini_dump(tmp_path / "dump", {TABLE: ITEM}, {})
+    names = [name for name, _ in ITEM]
+    for order in (names, ["canvas_id", "id", *names[2:]], ["canvas_id", "id", *names[2:]], names):
+        same_bytes = "".join(f"{n}\t{n % 3 + 1}\tx\t2021-04-01 10:00:00\t1\n" for n in range(1, 4))
+        (folder / f"{TABLE}.txt").write_text("\t".join(order) + "\n" + same_bytes)
+        load(postgres, folder, unpacked=folder)
+        found = rows(database, f"select {order[0]}, {order[1]} from item_dim order by 1")
+        assert found == [(n, n % 3 + 1) for n in range(1, 4)]
+
+
+def test_lines_that_were_kept_long_ago_are_never_compared_with(
+    site: Site, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = [line(1, name="other"), *ITEMS[1:]]
+    site.night(ITEMS)
+    with monkeypatch.context() as patched:
+        patched.setattr(lines, "WORTH_KEEPING", len(ITEMS) + 1)
+        patched.setattr(lines, "_MOST", 0)
+        site.night(other)
+    assert changes(site.night([*ITEMS, line(50)][:20], accept=["all"])) == (20, 0, 1, 0)
+    assert rows(database, _AS_IT_IS) == expected(ITEMS)
+
+
+def test_keys_at_the_end_of_lines_that_end_in_crlf_are_loaded_all_the_same(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "WORTH_KEEPING", 0)
+    columns = [PAIR[0], PAIR[3], PAIR[1], PAIR[2]]
+    for night, text in enumerate(("x", "y")):
+        content = "".join(f"false\t{text}\t{n}\t{n}\r\n" for n in range(5)).encode()
+        load(postgres, mini_dump(tmp_path / str(night), {PAIRS: columns}, {PAIRS: {"0.gz": content}}))
+        assert rows(database, f"select distinct text, count(*) over () from {PAIRS}") == [(text, 5)]
+
+
+def test_a_server_that_hashes_no_rows_loads_all_lines_each_night(
+    site: Site, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "HASHES_RECORDS", 99)
+    for items in (ITEMS, [line(1, name="other"), *ITEMS[1:]]):
+        site.night(items)
+        assert rows(database, _AS_IT_IS) == expected(items)
+    assert rows(database, "select count(*) from udecdash.line_sets") == [(0,)]

@@ -24,14 +24,11 @@ insert into udecdash.line_sets (table_name) values (%(table)s)
 on conflict (table_name) do update set published = false
 returning number
 
--- forget_line_set: a load that left something out is not kept
+-- forget_line_set: what is kept does not tell what the table holds
 update udecdash.line_sets set published = false where table_name = %(table)s
 
 -- create_lines: a table's lines by key; unlogged, it may be lost
-create unlogged table if not exists {lines} (key text, digest bigint)
-
--- empty_lines: before they are written anew
-truncate {lines}
+create unlogged table {lines} (key text, digest bigint)
 
 -- lines_exist: whether a table's lines were kept
 select to_regclass(%(lines)s) is not null
@@ -93,7 +90,7 @@ insert into {lines} (key, digest)
 select line_key, digest from udecdash_staging._differing where table_name = %(table)s and kind <> 'gone'
 
 -- publish_lines: what was kept counts from now on
-update udecdash.line_sets s set published = true, shape = coalesce(%(shape)s, shape), contents = %(contents)s, counts = %(counts)s::bigint[], rows = %(rows)s,
-    newest = %(newest)s, print = %(print)s, width = c.relnatts
+update udecdash.line_sets s set published = true, shape = coalesce(%(shape)s, shape), contents = %(contents)s,
+    counts = %(counts)s::bigint[], rows = %(rows)s, newest = %(newest)s, print = %(print)s, width = c.relnatts
 from pg_class c
 where s.table_name = %(table)s and c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
