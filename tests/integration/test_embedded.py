@@ -18,7 +18,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from tests.support import alive, connect, processes, short_home, until
+from tests.support import alive, connect, processes, short_home, until, working_below
 from udecdash_updater import binaries, embedded, rooms, workers
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, SettingsError
 from udecdash_updater.settings import Settings
@@ -327,7 +327,7 @@ def test_no_secret_is_on_a_command_line_or_in_a_file(home: Path) -> None:
         files = [path for path in (*home.rglob("*"), *found.supervisor_config.parent.rglob("*")) if path.is_file()]
         assert found.supervisor_config in files
         assert not [path for path in files if secret.encode() in path.read_bytes()]
-        worker = next(iter(processes("udecdash_updater.worker")))
+        worker = next(pid for pid in processes("udecdash_updater.worker") if pid in working_below(home))
         assert f"DB_PASSWORD={secret}".encode() in Path(f"/proc/{worker}/environ").read_bytes()
         server = lock_pid(home, "redis")
         assert secret.encode() not in Path(f"/proc/{server}/environ").read_bytes()
