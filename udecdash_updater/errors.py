@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from udecdash_updater.language import Told, text
+from udecdash_updater.language import Both, Told, text
 
 _NAMED = 5  # with more tables than this nobody wants to type their names
 
@@ -58,9 +59,10 @@ class SettingsError(UpdaterError):
     default_hint = "Correct each setting named, in the main script, the environment or .env; nothing was touched."
     default_hint_es = "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
 
-    def __init__(self, problems: list[str], *, hint: Told = "") -> None:
-        super().__init__("".join(f"\n  - {problem}" for problem in problems), hint=hint)
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Told], *, hint: Told = "") -> None:
+        told = ("".join(f"\n  - {text(problem, language)}" for problem in problems) for language in ("en", "es"))
+        super().__init__(Both(*told), hint=hint)
+        self.problems = tuple(map(str, problems))
 
 
 class DownloadError(UpdaterError):

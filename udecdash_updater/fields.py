@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from redis.connection import parse_url
 
+from udecdash_updater.language import say
+
 EMBEDDED = "embedded"
 _TOKEN_LENGTH = 8
 
@@ -31,7 +33,7 @@ def _boolean(value: Any) -> Any:  # noqa: ANN401 - a validator sees whatever the
     }
     if isinstance(value, str):
         if value.strip().lower() not in words:
-            raise ValueError("must be True or False")
+            raise ValueError(say("flag"))
         return words[value.strip().lower()]
     return value
 
@@ -46,9 +48,7 @@ def _emails(value: Any) -> Any:  # noqa: ANN401 - as above
     found = [part.strip() for part in re.split(f"[,;{re.escape(os.pathsep)}]", value) if part.strip()]
     for address in found:
         if not re.fullmatch(r"[^@\s<>\"]+@[^@\s<>\"]+", address):
-            raise ValueError(
-                "must be e-mail addresses, separated by the system's path separator, a comma or a semicolon"
-            )
+            raise ValueError(say("addresses"))
     return tuple(found)
 
 
@@ -58,27 +58,27 @@ def _limits(value: Any) -> Any:  # noqa: ANN401 - as above
     try:
         limits = tuple(int(part) for part in value.split(","))
     except ValueError:
-        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000") from None
+        raise ValueError(say("growing numbers")) from None
     if list(limits) != sorted(set(limits)) or limits[0] < 1:
-        raise ValueError("must be growing whole numbers separated by commas, as in 12,50,3000")
+        raise ValueError(say("growing numbers"))
     return limits
 
 
 def _zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("must be a time zone such as America/Santiago")
+        raise ValueError(say("time zone"))
     return name
 
 
 def _identifier(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", name):
-        raise ValueError("must be a plain name: letters, digits and underscores")
+        raise ValueError(say("plain name"))
     return name
 
 
 def _extension(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]{1,16}", name.lstrip(".")):
-        raise ValueError("must be gz, or the extension of the unpacked files, such as txt")
+        raise ValueError(say("extension"))
     return name.lstrip(".")
 
 
@@ -91,7 +91,7 @@ def _redis(given: SecretStr) -> SecretStr:
     except ValueError:  # its text would quote the password
         fits = False
     if not fits:
-        raise ValueError("must be redis://host:port/number, rediss://..., unix:///path or embedded")
+        raise ValueError(say("redis address"))
     return SecretStr(url)
 
 
@@ -103,7 +103,7 @@ def _web(given: SecretStr) -> SecretStr:
     except ValueError:  # its text would quote the address
         fits = False
     if url and not (fits and re.fullmatch(r"https?://[!-~]+", url, re.IGNORECASE)):
-        raise ValueError("must be http:// or https:// with a host, without user@ and without blanks")
+        raise ValueError(say("web address"))
     return SecretStr(url)
 
 
@@ -133,20 +133,20 @@ def _command(text: str) -> str:
     try:
         shlex.split(text)
     except ValueError:
-        raise ValueError("must be a command, its quotation marks in pairs") from None
+        raise ValueError(say("command")) from None
     return text
 
 
 def _programs(text: str) -> str:
     names = text.replace(",", " ").split()
     if any(name == "all" or name.startswith("-") for name in names):
-        raise ValueError("must name the workers' group, as in udecdash-workers:*; never all")
+        raise ValueError(say("workers' group"))
     return text
 
 
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
-        raise ValueError("must be https://host, without a user, a question mark or a number sign")
+        raise ValueError(say("https address"))
     return text.rstrip("/")
 
 
@@ -156,7 +156,7 @@ def _dap_tables(value: Any) -> Any:  # noqa: ANN401 - as above
         return value
     names = value.replace(",", " ").split()
     if not all(re.fullmatch(r"([a-z][a-z0-9_]{0,62}\.)?[a-z][a-z0-9_]{0,62}", name) for name in names):
-        raise ValueError("must be names of tables, separated by commas, as in rubrics, new_quizzes.quizzes")
+        raise ValueError(say("tables of dap"))
     return tuple(name if "." in name else f"canvas.{name}" for name in names)
 
 
@@ -164,7 +164,7 @@ def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
     except RuntimeError:
-        raise ValueError("must be a path; the home folder that its ~ means is not known") from None
+        raise ValueError(say("no home")) from None
 
 
 def default_home() -> Path:

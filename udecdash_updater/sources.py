@@ -11,9 +11,11 @@ from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from udecdash_updater.errors import SettingsError
 from udecdash_updater.fields import EMBEDDED
+from udecdash_updater.language import Told, Words, say
 from udecdash_updater.settings import SECRET_FIELDS, SEED_NAMES, Settings
 
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
@@ -44,21 +46,29 @@ def load_for_worker() -> Settings:
     return _judged(Path.cwd(), _missing_for_worker)
 
 
-def _judged(folder: Path, wanting: Callable[[Settings], list[str]]) -> Settings:
+def _judged(folder: Path, wanting: Callable[[Settings], list[Words]]) -> Settings:
     values, problems = _given(folder)
-    unread = [problem.partition("_FILE:")[0] for problem in problems]
+    unread = [_of(problem).removesuffix("_FILE") for problem in problems]
     try:
         settings = Settings(**values)
     except ValidationError as error:
         problems += _told(error)
         settings = _lenient(values, error)
-    problems += [problem for problem in wanting(settings) if problem.partition(":")[0] not in unread]
+    problems += [problem for problem in wanting(settings) if _of(problem) not in unread]
     if problems:
         raise SettingsError(problems)
     return settings
 
 
-def _given(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def _wrong(name: str, what: Told) -> Words:
+    return say("problem", name=name, what=what)
+
+
+def _of(problem: Words) -> str:
+    return str(problem.values["name"])
+
+
+def _given(folder: Path) -> tuple[dict[str, Any], list[Words]]:
     """What is not blank in the environment, then in .env, by attribute names; and what could not be read."""
     found: dict[str, Any] = {}
     dot_env, problems = _dot_env(folder)
@@ -72,25 +82,25 @@ def _given(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return found, problems
 
 
-def _dot_env(folder: Path) -> tuple[Mapping[str, str | None], list[str]]:
+def _dot_env(folder: Path) -> tuple[Mapping[str, str | None], list[Words]]:
     try:
         return dotenv_values(folder / ".env"), []
     except OSError as error:
-        return {}, [f".env: {error.strerror}: {folder / '.env'}"]
+        return {}, [_wrong(".env", f"{error.strerror}: {folder / '.env'}")]
     except UnicodeDecodeError:
-        return {}, [f".env: is not a text in UTF-8: {folder / '.env'}"]
+        return {}, [_wrong(".env", say("no text", path=folder / ".env"))]
 
 
-def _secret_in(path: str, secret: str, problems: list[str]) -> str:
+def _secret_in(path: str, secret: str, problems: list[Words]) -> str:
     name = f"{secret.upper()}_FILE"
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text in UTF-8, or a path without a home"
-        problems.append(f"{name}: the file that it names cannot be read ({why})")
+        why = error.strerror if isinstance(error, OSError) else say("secret no text")
+        problems.append(_wrong(name, say("secret unreadable", why=why)))
         return ""
     if not text:
-        problems.append(f"{name}: the file that it names is empty")
+        problems.append(_wrong(name, say("secret empty")))
     return text
 
 
@@ -118,12 +128,31 @@ def script_folder() -> Path:
     return Path(script).resolve().parent if script else Path.cwd()
 
 
-def _told(error: ValidationError) -> list[str]:
-    found: dict[str, str] = {}
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+def _told(error: ValidationError) -> list[Words]:
+    found: dict[str, Words] = {}
+    for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]).upper()
-        found.setdefault(name, f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+        found.setdefault(name, _wrong(name, _why(problem)))
     return list(found.values())
+
+
+def _why(problem: ErrorDetails) -> Told:
+    """What pydantic found wrong, in our words where there are any: fields.py raises them, the rest are limits."""
+    context = problem.get("ctx", {})
+    words = getattr(context.get("error"), "args", ())
+    if words and isinstance(words[0], Words):
+        return words[0]
+    kinds = {
+        "int_parsing": lambda: say("whole number"),
+        "greater_than_equal": lambda: say("at least", least=context["ge"]),
+        "less_than_equal": lambda: say("at most", most=context["le"]),
+        "string_pattern_mismatch": lambda: say("one of", choices=_choices(context["pattern"])),
+    }
+    return kinds.get(problem["type"], lambda: problem["msg"].removeprefix("Value error, "))()
+
+
+def _choices(pattern: str) -> str:
+    return pattern.strip("^()$").replace("|", ", ")
 
 
 def _lenient(values: Mapping[str, Any], error: ValidationError) -> Settings:
@@ -134,49 +163,49 @@ def _lenient(values: Mapping[str, Any], error: ValidationError) -> Settings:
     return Settings(**{**values, **fine})
 
 
-def missing(settings: Settings) -> list[str]:
+def missing(settings: Settings) -> list[Words]:
     """What is needed and blank, one sentence each. Which settings may be blank is the design's own table."""
     found = _missing_database(settings) + _missing_paths(settings)
     if settings.path_concat != os.sep and len(settings.path_concat) > 1:
-        found.append("PATH_CONCAT: must be one character, the system's path separator")
+        found.append(_wrong("PATH_CONCAT", say("one character")))
     return found
 
 
-def _missing_database(settings: Settings) -> list[str]:
+def _missing_database(settings: Settings) -> list[Words]:
     if settings.embedded_database:
         return []
     wanting = [name for name in _DATABASE_FIELDS if name not in settings.model_fields_set]
-    return [f"{n.upper()}: is missing or blank (DB_HOST=embedded starts a private server instead)" for n in wanting]
+    return [_wrong(name.upper(), say("missing database")) for name in wanting]
 
 
-def _missing_for_worker(settings: Settings) -> list[str]:
+def _missing_for_worker(settings: Settings) -> list[Words]:
     # A worker of the embedded default comes through a private socket, without a password.
-    return [problem for problem in _missing_database(settings) if not problem.startswith("DB_PASSWORD")]
+    return [problem for problem in _missing_database(settings) if _of(problem) != "DB_PASSWORD"]
 
 
-def _missing_paths(settings: Settings) -> list[str]:
+def _missing_paths(settings: Settings) -> list[Words]:
     if settings.embedded_database and settings.path_data_files is None:
         return []  # the demonstration brings its own dump, command line and folders
     found = []
     if settings.path_data_files is None:
-        found.append("PATH_DATA_FILES: is missing or blank; it is the folder that the download fills")
+        found.append(_wrong("PATH_DATA_FILES", say("missing data files")))
     if settings.from_dap:
         return found + _missing_for_dap(settings)
     if settings.enable_download or settings.file_extension != "gz":
-        why = "needed because ENABLE_DOWNLOAD is on" if settings.enable_download else "needed to find unpacked files"
+        why = say("needed to download" if settings.enable_download else "needed to unpack")
         if settings.path_canvas_config is None:
-            found.append(f"PATH_CANVAS_CONFIG: is missing or blank; {why} (the folder of config.js)")
+            found.append(_wrong("PATH_CANVAS_CONFIG", say("missing config", why=why)))
         if not settings.server_canvas_data_cli_command_path and settings.enable_download:
-            found.append(f"SERVER_CANVAS_DATA_CLI_COMMAND_PATH: is missing or blank; {why}")
+            found.append(_wrong("SERVER_CANVAS_DATA_CLI_COMMAND_PATH", say("missing command", why=why)))
     return found
 
 
-def _missing_for_dap(settings: Settings) -> list[str]:
+def _missing_for_dap(settings: Settings) -> list[Words]:
     found = []
     if settings.enable_download:
         needed = ("server_dap_command_path", "dap_client_id", "dap_client_secret")
         blank = [name.upper() for name in needed if name not in settings.model_fields_set]
-        found += [f"{name}: is missing or blank; needed because SOURCE is dap and ENABLE_DOWNLOAD on" for name in blank]
+        found += [_wrong(name, say("missing for dap")) for name in blank]
     if settings.file_extension != "gz":
-        found.append("FILE_EXTENSION: must be gz with SOURCE=dap; there is nothing to unpack")
+        found.append(_wrong("FILE_EXTENSION", say("dap unpacks nothing")))
     return found
