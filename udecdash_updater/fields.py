@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -64,8 +65,11 @@ def _limits(value: Any) -> Any:  # noqa: ANN401 - as above
     return limits
 
 
+_zones = functools.cache(available_timezones)  # hundreds of files each time
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError(say("time zone"))
     return name
 

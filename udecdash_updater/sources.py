@@ -136,19 +136,21 @@ def _told(error: ValidationError) -> list[Words]:
     return list(found.values())
 
 
-def _why(problem: ErrorDetails) -> Told:
-    """What pydantic found wrong, in our words where there are any: fields.py raises them, the rest are limits."""
+def _why(problem: ErrorDetails) -> Words:
+    """What pydantic found wrong, in our words: fields.py raises them, the rest are limits."""
     context = problem.get("ctx", {})
     words = getattr(context.get("error"), "args", ())
     if words and isinstance(words[0], Words):
         return words[0]
     kinds = {
         "int_parsing": lambda: say("whole number"),
+        "int_parsing_size": lambda: say("whole number"),
+        "string_unicode": lambda: say("value no text"),
         "greater_than_equal": lambda: say("at least", least=context["ge"]),
         "less_than_equal": lambda: say("at most", most=context["le"]),
         "string_pattern_mismatch": lambda: say("one of", choices=_choices(context["pattern"])),
     }
-    return kinds.get(problem["type"], lambda: problem["msg"].removeprefix("Value error, "))()
+    return kinds.get(problem["type"], lambda: say("malformed", kind=problem["type"]))()
 
 
 def _choices(pattern: str) -> str:

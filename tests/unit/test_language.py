@@ -65,6 +65,16 @@ def test_every_sentence_that_the_code_says_has_its_words_and_gets_its_values() -
     assert {key for key in language.catalogue() if key not in strings and not key.startswith("outcome ")} == set()
 
 
+def test_every_mistake_in_a_setting_is_told_by_words_that_are_there_in_both_languages() -> None:
+    told = []
+    for name in ("fields.py", "sources.py"):
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ValueError", "_wrong"):
+                told.append(ast.unparse(node.args[-1]))
+    assert len(told) > 25
+    assert [one for one in told if not re.match(r"""say\(|_why\(|f['"]\{error.strerror\}""", one)] == []
+
+
 def test_numbers_are_written_as_the_language_writes_them() -> None:
     told = say("dump there", files=1234, tables=73, bytes=1_234_000_000, age=3725)
     assert str(told) == "1,234 files of 73 tables, 1.2 GB, downloaded 1 h 2 min ago"

@@ -133,6 +133,29 @@ def test_what_is_malformed_is_told_by_name_and_never_by_value(given: Any, name: 
     assert "canary" not in problems
 
 
+HOSTILE = ("x y'z", "-1", "9" * 5000, "1.5", "~nobody.at.all/x", "[1]", "null", "nan", "\udce9", "a@@", ";", "\x7f://")
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=ascii)
+def test_whatever_is_wrong_with_any_setting_is_told_in_our_words_in_both_languages(given: Any, value: str) -> None:  # noqa: ANN401
+    with pytest.raises(SettingsError) as raised:
+        given(**dict.fromkeys(map(str.upper, Settings.model_fields), value))
+    english, spanish = (raised.value.told(language).splitlines()[1:] for language in ("en", "es"))
+    assert len(english) > len(SEED_NAMES) // 2
+    for said, dicho in zip(english, spanish, strict=True):
+        assert said.partition(":")[0] == dicho.partition(":")[0]
+        assert said != dicho
+        assert not re.search("cannot be understood|[Ii]nput|[Pp]attern", said), said
+
+
+@pytest.mark.parametrize(("manual", "language"), [("README.md", "en"), ("README.es.md", "es")])
+def test_the_mistakes_that_the_manual_shows_are_told_in_these_words(given: Any, manual: str, language: str) -> None:  # noqa: ANN401
+    with pytest.raises(SettingsError) as raised:
+        given(DB_PORT="many", FIRST_DATA_UPDATE="perhaps", PATH_DATA_FILES=None)
+    shown = f"{raised.value.full(language)}\n{raised.value.hint(language)}"
+    assert shown in (ROOT / manual).read_text(encoding="utf-8")
+
+
 def test_everything_wrong_is_told_at_once(given: Any, tmp_path: Path) -> None:  # noqa: ANN401
     missing = dict.fromkeys(WHOLE)
     problems = told(given, f"SMTP_PASS_FILE={tmp_path}/none\n", **{**missing, **MALFORMED})
