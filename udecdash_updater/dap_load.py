@@ -133,10 +133,14 @@ def _shrunk(settings: Settings, had: Mapping[str, int], now: Mapping[str, int]) 
 
 def web_log_files(settings: Settings, batches: Sequence[Batch]) -> list[DumpFile]:
     """The files of the web log that are not loaded yet. Raises DumpError for a gap between what is loaded and them."""
-    todo = [batch for batch in _due(settings, batches) if batch.name == WEB_LOGS]
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        todo = _due_web_log(cursor, batches)
         known = requests.known_files(cursor)
     return [file for file in dap_weblog.files(todo) if (file.name, file.size, file.checksum) not in known]
+
+
+def _due_web_log(cursor: db.Cursor, batches: Sequence[Batch]) -> list[Batch]:
+    return [batch for batch in dap_tables.due(batches, dap_tables.loaded(cursor)) if batch.name == WEB_LOGS]
 
 
 def load_web_log(settings: Settings, batches: Sequence[Batch], files: Sequence[DumpFile], run: int) -> RequestsLoaded:
@@ -144,8 +148,8 @@ def load_web_log(settings: Settings, batches: Sequence[Batch], files: Sequence[D
 
     Raises as `requests.load` does.
     """
-    todo = [batch for batch in _due(settings, batches) if batch.name == WEB_LOGS]
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        todo = _due_web_log(cursor, batches)
         ids = dap_ids.find(cursor, settings)
     mapped = [dap_weblog.with_ids(file, ids) for file in files]
 

@@ -44,6 +44,7 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
     return set(ours) | set(db.rows(cursor, "files_of_the_first_updater") if recorded else ())
 
 
+_FEW = 20_000  # requests: to look up each by its id costs less than to compare their whole time range
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
 
@@ -207,8 +208,10 @@ def _copy_lines(
 
 def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
     repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests"))
-    first, last = db.one(cursor, "staged_request_span")
-    known: dict[int, int] = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}))
+    known: dict[int, int] = {}
+    if sum(count.loaded for count in counts) > _FEW:
+        first, last = db.one(cursor, "staged_request_span")
+        known = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}))
     elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise"))
     inserted = db.run(cursor, "insert_requests")
     left_out = Counter(repeated) + Counter(known) + Counter(elsewhere)

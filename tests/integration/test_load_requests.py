@@ -20,6 +20,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.dumps import REQUEST, request_dump, request_line
 from tests.installation import rows
 from tests.nights import load
+from udecdash_updater import requests
 from udecdash_updater.settings import Settings
 
 EXAMPLES = int(os.environ.get("UDECDASH_EXAMPLES", "10"))
@@ -50,6 +51,8 @@ NIGHT = st.dictionaries(
     st.sampled_from([f"requests-0000{n}-{n}{n}.gz" for n in range(4)]), FILE, min_size=1, max_size=4
 )
 NIGHTS = st.lists(NIGHT, min_size=1, max_size=4)
+# Known ids are looked up one by one where few requests came, else the whole time range is compared first.
+WAYS = (0, requests._FEW)
 
 
 def model(nights: list[dict[str, list[Asked]]]) -> list[list[str]]:
@@ -82,10 +85,19 @@ def folders(tmp_path: Path) -> Iterator[Path]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(nights=NIGHTS)
+@given(nights=NIGHTS, few=st.sampled_from(WAYS))
 def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
+    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], few: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "_FEW", few)
+        judge(postgres, database, folders, nights)
+
+
+def judge(
     postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]]
 ) -> None:
+    """Load the nights one after the other; each must do what the model says."""
     with contextlib.suppress(Exception), database.cursor() as cursor:
         cursor.execute(EMPTY)
     expected: list[str] = []
@@ -101,9 +113,11 @@ def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
     assert newest == (rows(database, "select 7, max(local_id) from requests") if expected else [])
 
 
+@pytest.mark.parametrize("few", WAYS)
 def test_an_id_that_comes_again_at_another_time_is_the_same_request(
-    postgres: Settings, database: Connection, tmp_path: Path
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr(requests, "_FEW", few)
     first = request_line(id="a", timestamp="2021-04-01 10:00:00") + request_line(
         id="b", timestamp="2021-04-01 11:00:00"
     )
@@ -117,9 +131,11 @@ def test_an_id_that_comes_again_at_another_time_is_the_same_request(
     assert found == [("a", "2021-04-01"), ("b", "2021-04-01"), ("c", "2021-06-02")]
 
 
+@pytest.mark.parametrize("few", WAYS)
 def test_months_of_history_come_again_in_other_files_beside_one_new_day(
-    postgres: Settings, database: Connection, tmp_path: Path
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr(requests, "_FEW", few)
     days = [f"2021-{month:02d}-{day:02d}" for month in range(1, 7) for day in range(1, 29)]
     lines = [request_line(id=f"{day}/{n}", timestamp=f"{day} 10:{n:02d}:00") for day in days for n in range(5)]
     daily = {f"requests-{n:05d}-aa.gz": b"".join(lines[5 * n : 5 * n + 5]) for n in range(len(days))}

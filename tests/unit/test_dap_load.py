@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.dap_nights import put
-from udecdash_updater import dap_schema, dap_weblog, rows
+from udecdash_updater import dap_schema, dap_weblog, rows, sieve
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.errors import DumpError
 from udecdash_updater.sieve import KEPT, kept_lines
@@ -55,6 +55,33 @@ def test_deleted_rows_and_rows_without_a_course_are_filtered_and_others_are_reje
     assert found[0] == []
     assert found[1] == ["4 timestamp: is not of the form YYYY-MM-DD HH:MM:SS.fff", "5 3 columns instead of 14"]
     assert found[2] == 3
+
+
+@pytest.mark.parametrize("field", ["-", "--5", "5" * 5000, "5.0"])
+def test_a_user_that_is_no_number_is_left_to_postgresql_to_refuse(tmp_path: Path, field: str) -> None:
+    line = f"t\t/a\tu-1\t2026-01-01T10:00:00.123Z\t{field}\t7\t\\N\tU"
+    [row], _, _ = kept(tmp_path, line, ids=Ids(15))
+    assert (row["user_id"], row["course_id"]) == (field, "150000000000007")
+
+
+@pytest.mark.parametrize("block", [7, 64, 300])
+@pytest.mark.parametrize("end", ["", "\r"])
+def test_a_line_that_is_too_long_is_a_reject_and_the_lines_around_it_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, block: int, end: str
+) -> None:
+    monkeypatch.setattr(rows, "LONGEST", 300)
+    monkeypatch.setattr(sieve, "_BLOCK", block)
+
+    def line(number: int, url: str = "/a") -> str:
+        return f"t\t{url}\tu-{number}\t2026-01-01T10:00:00.123Z\t5\t7\t\\N\tU{end}"
+
+    long = [line(2, "/" + "x" * 300), "x" * 1000 + end, line(4, "\t" * 400), line(5, "/" + "x" * 5000)]
+    found, rejects, filtered = kept(tmp_path, line(1), *long, line(6), line(7, "/b"), ids=Ids(15))
+    assert [(row["id"], row["url"], row["course_id"]) for row in found] == [
+        (f"u-{number}", url, "150000000000007") for number, url in ((1, "/a"), (6, "/a"), (7, "/b"))
+    ]
+    assert rejects == [f"{number} {rows.TOO_LONG}" for number in (2, 3, 4, 5)]
+    assert filtered == 0
 
 
 def test_a_web_log_without_what_a_request_is_made_of_is_refused(tmp_path: Path) -> None:
