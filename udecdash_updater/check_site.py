@@ -65,6 +65,8 @@ def download_works(settings: Settings) -> Iterator[Finding]:
         away = dap.answers(settings)
         told = say("dap answers", command=settings.server_dap_command_path, url=settings.dap_api_url)
         yield warning("download", away, say("dap away")) if away else ok("download", told)
+        if settings.clear_directories_before_download:
+            yield warning("clear", say("dap whole"), say("dap changes only"))
         return
     canvas_cli.check(settings)
     if elsewhere := canvas_cli.saves_elsewhere(settings):

@@ -150,7 +150,9 @@ def _beginnings(settings: Settings, folder: Path) -> Mapping[str, datetime | Non
         on_disk[batch.name].append(batch)
     found = {name: next_since(loaded.get(name), on_disk[name]) for name in tables(settings)}
     if settings.clear_directories_before_download:
-        LOGGER.info("CLEAR_DIRECTORIES_BEFORE_DOWNLOAD: every table but web_logs is fetched whole")
+        LOGGER.warning(
+            "CLEAR_DIRECTORIES_BEFORE_DOWNLOAD: every table but web_logs is fetched whole, instead of what changed"
+        )
         return {name: start if name == dap_batches.WEB_LOGS else None for name, start in found.items()}
     return found
 

@@ -6,11 +6,13 @@ indexes of a site that comes from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from udecdash_updater import db
+from udecdash_updater.canvas import Found
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
 from udecdash_updater.rejects import FileCount, Rejects
@@ -57,6 +59,7 @@ _LONG = {
     ("wiki_page_dim", "url"),
 }
 _SOURCE = "Canvas Data 2"
+_STRING = re.compile(r"text|(?:varchar|character(?: varying)?)(?:\((?P<length>\d+)\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +95,61 @@ def _type(relation: str, column: str, number: int) -> str:
 def stage(cursor: db.Cursor, table: Table, ids: Ids, settings: Settings) -> Staged:
     """What a relation has to become, in staging, from what the tables of Canvas Data 2 hold in this transaction.
 
-    Raises DatabaseError when PostgreSQL fails.
+    A row with a text that is longer than its column is a reject. Raises DatabaseError when PostgreSQL fails.
     """
 
-    def fill(waiting: Waiting, _gate: Rejects) -> list[FileCount]:
-        kinds = {n: "text" if n in waiting.found.enums else waiting.found.types[n] for n in table.column_names}
-        taken = [db.statement("dap_taken", column=db.identifier(n), type=db.raw(kind)) for n, kind in kinds.items()]
-        parts = {"columns": db.identifiers(table.column_names), "taken": db.comma(taken)}
-        query = db.statement(f"dap_{table.name}")
-        rows = db.run(cursor, "dap_fill", {"shard": ids.shard}, staging=waiting.staging, query=query, **parts)
-        return [FileCount(DumpFile(table.name, Path(_SOURCE), 0, table.column_names), rows, rows)]
+    def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
+        file = DumpFile(table.name, Path(_SOURCE), 0, table.column_names)
+        try:
+            with db.savepoint(cursor, "relation"):
+                rows = _fill(cursor, waiting, ids, db.raw("true"))
+            return [FileCount(file, rows, rows)]
+        except db.TooLongError:
+            refused = _refuse_long(cursor, waiting, ids, gate)
+            rows = _fill(cursor, waiting, ids, _fitting(waiting.found, table))
+            return [FileCount(file, rows + refused, rows, rejected=refused)]
 
     with db.told(f"making {table.name}"):
         staged = stage_from(cursor, table, fill, settings)
         db.run(cursor, "dap_forget_staged")
     return staged
+
+
+def _fill(cursor: db.Cursor, waiting: Waiting, ids: Ids, condition: db.Composable) -> int:
+    table, found = waiting.table, waiting.found
+    taken = [_taken(name, "text" if name in found.enums else found.types[name]) for name in table.column_names]
+    parts = {"columns": db.identifiers(table.column_names), "taken": db.comma(taken), "condition": condition}
+    query = db.statement(f"dap_{table.name}")
+    return db.run(cursor, "dap_fill", {"shard": ids.shard}, staging=waiting.staging, query=query, **parts)
+
+
+def _taken(name: str, kind: str) -> db.Composable:
+    """A value as the found table has it. A text is never cast: a cast would cut in silence what is too long."""
+    column = db.identifier(name)
+    return column if _STRING.fullmatch(kind) else db.statement("dap_taken", column=column, type=db.raw(kind))
+
+
+def _lengths(found: Found, table: Table) -> dict[str, int]:
+    """The texts that the found table bounds."""
+    strings = {name: _STRING.fullmatch(found.types[name]) for name in table.column_names}
+    return {name: int(string["length"]) for name, string in strings.items() if string and string["length"]}
+
+
+def _fitting(found: Found, table: Table) -> db.Composable:
+    return db.both([_fits(name, length) for name, length in _lengths(found, table).items()])
+
+
+def _fits(name: str, length: int) -> db.Composable:
+    return db.statement("dap_fits", column=db.identifier(name), length=db.raw(str(length)))
+
+
+def _refuse_long(cursor: db.Cursor, waiting: Waiting, ids: Ids, gate: Rejects) -> int:
+    """Tell of each row that does not fit, by its key and the first column that is too short for it."""
+    bounded, query = _lengths(waiting.found, waiting.table), db.statement(f"dap_{waiting.table.name}")
+    fits = db.comma([_fits(name, length) for name, length in bounded.items()])
+    parts = {"query": query, "fits": fits, "key": db.identifiers(waiting.key)}
+    refused = db.rows(cursor, "dap_too_long", {"shard": ids.shard}, **parts)
+    for place, key in refused:
+        name, length = list(bounded.items())[place - 1]
+        gate.add(_SOURCE, None, f"{name}: longer than the {length} characters of its column, {waiting.key[0]} {key}")
+    return len(refused)

@@ -29,6 +29,7 @@ Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 Error = psycopg2.Error
 UniqueViolation = psycopg2.errors.UniqueViolation
+TooLongError = psycopg2.errors.StringDataRightTruncation
 # What COPY raises for a row that cannot be loaded: bad values, NULL in a key, values PostgreSQL has no room for.
 BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
 Row = tuple[Any, ...]

@@ -289,6 +289,8 @@ def test_check_and_dry_run_tell_of_the_key_and_of_what_waits_on_disk(site: Site)
     site.download()
     (download,) = check_site.download_works(site.settings)
     assert str(download.told) == f"{CLIENT} is there, and {site.api.url} takes the key"
+    whole = site.settings.model_copy(update={"clear_directories_before_download": True})
+    assert [finding.outcome for finding in check_site.download_works(whole)] == ["OK", "warning"]
     (waiting,) = check_site.dump_is_fresh(site.settings)
     assert "1 batches of 1 tables wait" in str(waiting.told)
     planned = plan.make(site.settings, RunOptions()).tables

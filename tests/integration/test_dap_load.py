@@ -119,13 +119,15 @@ def test_a_site_that_moves_keeps_its_history_and_goes_on_from_it(
     assert wrong(database, expected(university, 2, "keys-cumulative"), moved=True) == {}
 
 
-# What Canvas Data 2 cannot tell, or what no university has and the generator makes: a row of a course that also names
+# What Canvas Data 2 cannot tell (of correct answers not that they are shown once), or
+# what no university has and the generator makes: a row of a course that also names
 # an account, the author of a topic told otherwise by an entry, the privacy of a deleted tool, an item of two things, a
 # file with an id beyond 10^13, a title longer than Canvas allows.
 OTHERWISE = {
     *[("conversation_dim", "account_id"), ("external_tool_activation_dim", "account_id"), ("file_dim", "account_id")],
     *[("discussion_entry_fact", "topic_user_id"), ("external_tool_activation_dim", "privacy_level")],
     *[("module_item_dim", "assignment_id"), ("module_item_dim", "file_id"), ("wiki_page_dim", "title")],
+    ("quiz_dim", "show_correct_answers"),
 }
 
 

@@ -145,6 +145,55 @@ def test_lines_that_cannot_be_rows_are_rejects_with_file_and_line(
     ) == [(3, 1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        ("name varchar(5)", "Abcdef"),  # a view holds the column as it is
+        ("name character(5)", "Abcdef"),
+        ("", 257 * "x"),  # a table of our own
+    ],
+)
+def test_a_text_that_is_longer_than_its_column_makes_its_row_a_reject_and_is_never_cut(
+    postgres: Settings, database: Connection, tmp_path: Path, room: str, name: str
+) -> None:
+    if room:
+        execute(database, f"create table course_dim (id bigint primary key, canvas_id bigint unique, {room})")
+        execute(database, "create view names as select name from course_dim")
+    blanks = f"Abcde{' ' * 300}"
+    snapshot(
+        tmp_path, 1, courses=["7\tA\tavailable", f"8\t{name}\tclaimed", f"9\t{blanks}\tclaimed", "10\t\\N\tclaimed"]
+    )
+    run = dap_nights.load(postgres, tmp_path).run
+    assert rows(database, "select id, rtrim(name) from course_dim order by 1") == [(7, "A"), (9, "Abcde"), (10, None)]
+    length = 5 if room else 256
+    assert rows(database, "select table_name, file_name, line, reason from udecdash.rejects") == [
+        ("course_dim", "Canvas Data 2", None, f"name: longer than the {length} characters of its column, id 8")
+    ]
+    there = f"select rows from udecdash.table_loads where run_id = {run} and table_name = 'course_dim'"
+    assert rows(database, there) == [(3,)]
+    with pytest.raises(DumpError, match="More than 0 lines"):
+        dap_nights.load(postgres.model_copy(update={"max_rejected_rows": 0}), tmp_path)
+
+
+def test_what_students_see_of_a_quiz_is_told_in_the_words_of_canvas_data_1(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1)
+    assert dap_nights.load(postgres, tmp_path)
+    values = ["hide_results", "one_time_results", "show_correct_answers", "show_correct_answers_last_attempt"]
+    quizzes = ["always f t f", "always t f t", "\\N t t t", "until_after_last_attempt t \\N t",
+               "until_after_last_attempt f t \\N", "\\N f \\N \\N", "\\N \\N f f"]  # fmt: skip
+    lines = ["\t".join(["U", str(number), *quiz.split()]) for number, quiz in enumerate(quizzes, start=1)]
+    head = "\t".join(["meta.action", "key.id", *(f"value.{name}" for name in values)])
+    put(tmp_path, "canvas.quizzes", [head, *lines], night=2, since=1)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select show_results, show_correct_answers from quiz_dim order by id") == [
+        ("never", "always"), ("never", "never"), ("only_once_after_last_attempt", "always_after_last_attempt"),
+        ("only_once_after_last_attempt", "always_after_last_attempt"), ("always_after_last_attempt", "always"),
+        ("always", None), (None, "never"),
+    ]  # fmt: skip
+
+
 def test_a_gap_before_the_changes_is_refused(postgres: Settings, tmp_path: Path) -> None:
     snapshot(tmp_path, 1)
     dap_nights.load(postgres, tmp_path)

@@ -50,6 +50,11 @@ _TYPES: dict[str, dict[str, object]] = {
     "date": {"type": "string", "format": "date"},
     "list": {"type": "array", "items": {"type": "string"}},
 }
+_HIDE_RESULTS = {
+    "never": "always",
+    "always_after_last_attempt": "until_after_last_attempt",
+    "only_once_after_last_attempt": "until_after_last_attempt",
+}
 Row = Mapping[str, str]
 Making = Callable[[Row], str]
 
@@ -188,11 +193,12 @@ def _target(table: Told, source: str) -> str:
 
 def _by_rule(ids: Ids, rule: str, *of: str) -> Making:
     if rule == "is":
-        return lambda row: NULL if row[of[0]] == NULL else _boolean(row[of[0]] == of[1])
+        return lambda row: NULL if row[of[0]] == NULL else _boolean(row[of[0]] in of[1:])
     if rule == "not":
         return lambda row: {"true": "false", "false": "true"}.get(row[of[0]], NULL)
     rules: dict[str, Making] = {
         "content_type": lambda row: _CONTENT.get(row["content_type"], (row["content_type"],))[0],
+        "hide_results": lambda row: _HIDE_RESULTS.get(row["show_results"], NULL),
         "content_id": lambda row: _content_id(ids, row),
         "tool_state": lambda row: "deleted" if row["workflow_state"] == "deleted" else row["privacy_level"],
         "progress": lambda row: {"required": "true", "not_required": "false"}.get(

@@ -62,6 +62,9 @@ create table if not exists udecdash_dap.quizzes (
     require_lockdown_browser_monitor boolean, show_correct_answers_at timestamp, hide_correct_answers_at timestamp,
     created_at timestamp, updated_at timestamp, published_at timestamp, unlock_at timestamp, lock_at timestamp,
     due_at timestamp, deleted_at timestamp);
+alter table udecdash_dap.quizzes add column if not exists hide_results text,
+    add column if not exists one_time_results boolean, add column if not exists show_correct_answers boolean,
+    add column if not exists show_correct_answers_last_attempt boolean;
 create table if not exists udecdash_dap.users (
     id bigint primary key, name text, sortable_name text, time_zone text, locale text, school_name text,
     school_position text, workflow_state text, public boolean, created_at timestamp);

@@ -99,6 +99,13 @@ select udecdash.dap_id(q.id::bigint, %(shard)s) as id, q.id::bigint as canvas_id
         end as browser_lockdown_for_displaying_results,
     case q.require_lockdown_browser_monitor::boolean when true then 'required' when false then 'not_required'
         end as browser_lockdown_monitor,
+    case when q.hide_results = 'always' then 'never'
+        when q.one_time_results::boolean then 'only_once_after_last_attempt'
+        when q.hide_results = 'until_after_last_attempt' then 'always_after_last_attempt'
+        when not q.one_time_results::boolean then 'always' end as show_results,
+    case when not q.show_correct_answers::boolean then 'never'
+        when q.show_correct_answers_last_attempt::boolean then 'always_after_last_attempt'
+        when q.show_correct_answers::boolean then 'always' end as show_correct_answers,
     q.ip_filter, q.show_correct_answers_at::timestamp, q.hide_correct_answers_at::timestamp,
     q.created_at::timestamp, q.updated_at::timestamp, q.published_at::timestamp, q.unlock_at::timestamp,
     q.lock_at::timestamp, q.due_at::timestamp, q.deleted_at::timestamp
@@ -197,10 +204,17 @@ left join udecdash.dap_users o on o.canvas_id = d.user_id::bigint
 select * from ({query}) relation limit 0
 
 -- dap_fill: a relation's rows into its staging
-insert into {staging} ({columns}) select {taken} from ({query}) relation
+insert into {staging} ({columns}) select {taken} from ({query}) relation where {condition}
 
--- dap_taken: a value as the found table has it; a longer text is cut to its length
+-- dap_taken: a value as the found table has it
 {column}::{type}
+
+-- dap_fits: a text that its column has room for; blanks at the end do not count, as in COPY
+(char_length(rtrim({column}::text)) <= {length}) is not false
+
+-- dap_too_long: rows with a text that is too long: which column is the first, and the row's key
+select _place, {key} from (select array_position(array[{fits}], false) as _place, * from ({query}) relation) judged
+where _place is not null
 
 -- dap_forget_staged: the next relation of the same transaction uses the same names
 drop table if exists pg_temp._staged, pg_temp._changes
