@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -107,7 +107,8 @@ def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool)
             prepared = [_prepared(run, batch) for batch in found]
             Queue(queue, connection=connection, serializer="json").enqueue_many(prepared)
     names = tuple(batch.name(run) for found in by_queue.values() for batch in found)
-    LOGGER.info("%d jobs enqueued for %d courses", len(names), len(due))
+    if names or again:  # who waits looks often, and mostly finds nothing
+        LOGGER.info("%d jobs enqueued for %d courses", len(names), len(due))
     return Enqueued(names, len(due))
 
 
@@ -168,16 +169,18 @@ def _prepared(run: int, batch: Batch) -> EnqueueData:
     )
 
 
-def wait(settings: Settings, run: int) -> None:
+def wait(settings: Settings, run: int, told: Callable[[int, int], None] = lambda *_: None) -> None:
     """Wait until the jobs have ended, at most INTERACTIONS_TIMEOUT seconds; a job that is lost is enqueued again.
 
-    Jobs tell of their end by a notification, and the ledger is asked whether it was the last one.
+    Jobs tell of their end by a notification, and the ledger is asked whether it was the last one. `told` is called with
+    how many have ended, and of how many.
     Raises QueueError that names the courses that failed, or counts those that are not done when time is over.
     """
     end = time.monotonic() + settings.interactions_timeout
     with db.told("waiting for the jobs"), db.opened(settings) as session, session.cursor() as cursor:
         db.run(cursor, "listen")
         while not _ended(cursor, settings, run):
+            told(*db.one(cursor, "ended_jobs", {"run": run}))
             if time.monotonic() > end:
                 left = len(jobs.due(cursor))
                 raise QueueError(f"{left} courses are not done after {settings.interactions_timeout} s.")

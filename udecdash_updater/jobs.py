@@ -9,7 +9,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from udecdash_updater.settings import Settings
 _TURN_SECONDS = 30.0  # then a job goes back to the end of its queue, so that it never holds up the others
 _TURNS = 1_000_000
 _NAMED = 20
+Ended = Callable[[Settings, int], None]
+"""Is told a worker's settings and the run whose last job has ended."""
 _PACKAGE = str(Path(__file__).resolve().parent)
 
 
@@ -47,11 +49,14 @@ def due(cursor: db.Cursor) -> list[Due]:
     return [Due(*row) for row in db.rows(cursor, "due_courses")]
 
 
-def process_courses(run: int, courses: list[int], job: str = "") -> list[list[int]] | Retry:
+def process_courses(
+    run: int, courses: list[int], job: str = "", *, ended: Ended = lambda *_: None
+) -> list[list[int]] | Retry:
     """The job: bring the courses' interactions up to date. JSON in, JSON out: [course, judged, interactions] each.
 
     After its turn it asks to go on later. Settings are those of the worker: its environment, then .env in its folder.
-    Raises DatabaseError, at the end, when courses failed; the others are done. `job` is its id in the ledger.
+    Raises DatabaseError, at the end, when courses failed; the others are done. `job` is its id in the ledger. `ended`
+    is called when it was the last job of a run that does not wait.
     """
     if not courses:
         return []
@@ -66,7 +71,7 @@ def process_courses(run: int, courses: list[int], job: str = "") -> list[list[in
             raise DatabaseError(f"courses could not be processed: {_names(work.failed)}")
         _account(connection, job, "end_job" if whole else "end_turn", time.monotonic() - began)
         if whole:
-            _end_jobs(connection, own, job)
+            _end_jobs(connection, own, job, ended)
     return work.done if whole else Retry(max=_TURNS)
 
 
@@ -142,22 +147,25 @@ def _account(connection: db.Connection, job: str, what: str, seconds: float = 0.
         db.run(cursor, what, {"job": job, "seconds": seconds, "outcome": outcome, "error": error})
 
 
-def give_up(own: Settings, job: str, error: str) -> None:
+def give_up(own: Settings, job: str, error: str, ended: Ended = lambda *_: None) -> None:
     """A job has failed for the last time: say so in the ledger, of its courses too.
 
     Raises DatabaseError when PostgreSQL is away; then the next run finds it out.
     """
     with db.opened(own, name=db.WORKER, patient=True) as connection:
         _account(connection, job, "end_job", error=error)
-        _end_jobs(connection, own, job)
+        _end_jobs(connection, own, job, ended)
 
 
-def _end_jobs(connection: db.Connection, own: Settings, job: str) -> None:
+def _end_jobs(connection: db.Connection, own: Settings, job: str, told: Ended) -> None:
     """If this was the last job of its run, and courses failed, tell the administrators once, all courses together."""
     with db.told("ending a run's jobs"), connection.cursor() as cursor:
         ended = db.rows(cursor, "end_jobs", {"job": job})
         failed = db.rows(cursor, "failed_courses", {"run": ended[0][0]}) if ended else []
-    if not ended or ended[0][1] or not failed:  # a run that waits for its jobs tells of them itself
+    if not ended or ended[0][1]:  # a run that waits for its jobs tells of them itself
+        return
+    told(own, ended[0][0])
+    if not failed:
         return
     notice = Notice(ended[0][0], ended[0][2], failures=(("interactions", failures(failed)),))
     for untold in notices.tell(own, notice, SecretMask(own.secrets())):

@@ -24,7 +24,8 @@ def write(
     if settings.metrics_file is None:
         return
     registry = CollectorRegistry()
-    _run(registry, started, exit_code)
+    ended = found.run.ended if found else None
+    _run(registry, started, ended or datetime.now(timezone.utc), exit_code)
     if found:
         _figures(registry, found)
     if left:
@@ -39,8 +40,7 @@ def _gauge(registry: CollectorRegistry, name: str, told: str, *labels: str) -> G
     return Gauge(f"udecdash_{name}", told, labels, registry=registry)
 
 
-def _run(registry: CollectorRegistry, started: datetime, exit_code: int) -> None:
-    ended = datetime.now(timezone.utc)
+def _run(registry: CollectorRegistry, started: datetime, ended: datetime, exit_code: int) -> None:
     for name, told, value in (
         ("last_run_start_timestamp_seconds", "When the last run began.", started.timestamp()),
         ("last_run_end_timestamp_seconds", "When the last run ended.", ended.timestamp()),
@@ -76,7 +76,7 @@ def _backlog(registry: CollectorRegistry, left: Backlog) -> None:
     if left.due is not None:
         _gauge(registry, "courses_due", "Courses that wait for their interactions.").set(left.due)
     if left.queues is not None:
-        jobs = _gauge(registry, "jobs", "Jobs of the last run, as the ledger tells, when it ended.", "queue", "state")
+        jobs = _gauge(registry, "jobs", "Jobs of the last run, as the ledger tells.", "queue", "state")
         for queue in left.queues:
             for state in ("waiting", "running", "failed"):
                 jobs.labels(queue.queue, state).set(getattr(queue, state))

@@ -128,7 +128,7 @@ def _show(night: Night, result: RunResult, found: Settings) -> None:
     if result.summary and (night.site or sys.stdout.isatty()):
         terminal.show_summary(result.summary, found.language)
     if night.site:
-        sys.stdout.write(farewell(night.site, found.udecdash_home))
+        sys.stdout.write(farewell(night.site, found.udecdash_home, found.language))
 
 
 def _skipped(stage: Stage, failures: list[Failure]) -> bool:

@@ -29,6 +29,9 @@ class TableProgress:
     rows: int
 
 
+JobsTold = Callable[[int, int], None]
+"""Is told how many jobs have ended, and of how many."""
+
 Told = Callable[[tuple[TableProgress, ...]], None]
 """Is told how far each table is; with nothing at all the stage's reading has ended."""
 
@@ -38,6 +41,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.listeners: list[Told] = []
+        self.job_listeners: list[JobsTold] = []
         self._lock = threading.Lock()
         self._files: dict[Path, DumpFile] = {}
         self._bytes: Counter[Path] = Counter()
@@ -56,6 +60,11 @@ class Progress:
                 yield
         finally:
             self._tell(())
+
+    def jobs(self, ended: int, total: int) -> None:
+        """So many jobs have ended."""
+        for told in self.job_listeners:
+            told(ended, total)
 
     def began(self, path: Path) -> None:
         """As meter.Listener: what was read of it before counts no more."""

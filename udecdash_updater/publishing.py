@@ -6,7 +6,29 @@ from datetime import datetime
 
 from udecdash_updater import backlog, figures, metrics, report_page
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
+
+
+def jobs_ended(settings: Settings, run: int) -> None:
+    """Tell of a run once more, when its last job has ended after it: its pages, and the metrics of the newest run.
+
+    Only where REPORT_DIR or METRICS_FILE is among `settings`, which are a worker's. What cannot be written is logged.
+    """
+    if settings.report_dir is None and settings.metrics_file is None:
+        return
+    try:
+        with report_page.alone(settings):
+            found = figures.read(settings, run, runs=report_page.SHOWN_NIGHTS)
+            if found.run.ended is None or found.run.exit_code is None:  # it writes them itself, when it ends
+                return
+            left = backlog.read(settings)
+            if settings.report_dir:
+                report_page.write_pages(settings, found, left)
+            if found.next_run is None:
+                metrics.write(settings, found.run.started, found.run.exit_code, found, left)
+    except UpdaterError as error:
+        LOGGER.error("what became of run %d's jobs could not be written: %s", run, error)
 
 
 def publish(settings: Settings, run: int | None, started: datetime, exit_code: int) -> list[str]:
@@ -19,10 +41,11 @@ def publish(settings: Settings, run: int | None, started: datetime, exit_code: i
     found, left, untold = None, None, []
     if run is not None:
         try:
-            found = figures.read(settings, run, runs=report_page.SHOWN_NIGHTS)
-            left = backlog.read(settings)
-            if settings.report_dir:
-                report_page.write_pages(settings, found, left)
+            with report_page.alone(settings):
+                found = figures.read(settings, run, runs=report_page.SHOWN_NIGHTS)
+                left = backlog.read(settings)
+                if settings.report_dir:
+                    report_page.write_pages(settings, found, left)
         except UpdaterError as error:
             untold.append(f"The report's pages could not be written: {error}")
     try:

@@ -6,12 +6,13 @@ the next night is added later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater import atomic, backlog, charts, figures, pages, report_view
+from udecdash_updater import atomic, backlog, charts, db, figures, pages, report_view
 from udecdash_updater.backlog import Backlog
 from udecdash_updater.errors import ReportError, SettingsError
 from udecdash_updater.figures import Figures, RunFigures
@@ -20,7 +21,7 @@ from udecdash_updater.report_view import SHOWN_NIGHTS
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
 
-__all__ = ["SHOWN_NIGHTS", "write", "write_pages"]
+__all__ = ["SHOWN_NIGHTS", "alone", "write", "write_pages"]
 LISTED_NIGHTS = 400
 _PLACE_OF_NEXT = "<!-- the next night -->"
 _LANGUAGES = ("es", "en")
@@ -32,8 +33,20 @@ def write(settings: Settings, run: int | None = None) -> Path:
     Returns the run's page in the settings' language. Raises SettingsError without REPORT_DIR, DatabaseError, and
     ReportError when the folder cannot be written.
     """
-    found = figures.read(settings, run, runs=SHOWN_NIGHTS)
-    return write_pages(settings, found, backlog.read(settings))
+    with alone(settings):
+        found = figures.read(settings, run, runs=SHOWN_NIGHTS)
+        return write_pages(settings, found, backlog.read(settings))
+
+
+@contextlib.contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """One at a time reads the figures and writes them: else older ones could come to stand over newer ones.
+
+    Raises DatabaseError.
+    """
+    with db.told("reading the ledger"), db.opened(settings) as session, session.cursor() as cursor:
+        db.run(cursor, "lock_pages")  # until the session ends
+        yield
 
 
 def write_pages(settings: Settings, found: Figures, left: Backlog) -> Path:

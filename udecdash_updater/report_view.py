@@ -11,6 +11,7 @@ from udecdash_updater.charts import Bar
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.figures import HOURS, Figures, RunFigures, TableFigures
 from udecdash_updater.formats import Format
+from udecdash_updater.summary import Jobs
 
 SHOWN_NIGHTS = 60
 _SHOWN_TABLES = 12
@@ -32,6 +33,7 @@ def of_run(figures: Figures, backlog: Backlog, words: Words, fmt: Format) -> Vie
         **_interactions(figures, words, fmt),
         "nights": nights(figures.history, words, fmt),
         "queue_rows": _queues(backlog, fmt),
+        "jobs": _jobs(figures.jobs, words, fmt) if figures.jobs else "",
         "reject_rows": [
             (reject.table, reject.file, "" if reject.line is None else fmt.number(reject.line), reject.reason)
             for reject in figures.rejects
@@ -170,6 +172,15 @@ def _interactions(figures: Figures, words: Words, fmt: Format) -> View:
         "hour_marks": {hour: charts.GUTTER + hour * (100 - charts.GUTTER) / HOURS for hour in range(HOURS)},
         "hour_rows": [(f"{hour:02d}:00", fmt.number(count)) for hour, count in enumerate(hours)],
     }
+
+
+def _jobs(jobs: Jobs, words: Words, fmt: Format) -> str:
+    """What became of the run's jobs, or has become of them so far."""
+    counts = [fmt.number(count) for count in (jobs.done, jobs.jobs, jobs.failed)]
+    if not jobs.left:
+        return str(words.jobs_sentence.format(*counts, fmt.duration(jobs.seconds)))
+    told = words.jobs_left.format(*counts, fmt.number(jobs.busy), fmt.number(jobs.left - jobs.busy))
+    return f"{told} {words.jobs_longest.format(fmt.duration(jobs.longest))}" if jobs.busy else str(told)
 
 
 def _queues(backlog: Backlog, fmt: Format) -> list[tuple[str, ...]]:

@@ -121,7 +121,7 @@ def enqueue(night: Night) -> None:
     """What is due becomes jobs; on the embedded default, or when asked to, the run waits for them."""
     night.enqueued = dispatch.enqueue(night.settings, night.run, awaited=night.waits)
     if night.waits:
-        dispatch.wait(night.settings, night.run)
+        dispatch.wait(night.settings, night.run, night.progress.jobs)
 
 
 def report(night: Night) -> None:

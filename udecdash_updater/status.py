@@ -11,8 +11,10 @@ from udecdash_updater.embedded import visited
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
+from udecdash_updater.summary import jobs_of
 
 NIGHTS = 5
+_SHOWN_JOBS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,23 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class JobAtWork:
+    """A job that has begun and not ended: its courses, requests and tries, and for how many seconds it has been."""
+
+    job: str
+    queue: str
+    courses: int
+    requests: int
+    tries: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Jobs:
-    """The jobs of the newest run that has any: in all, and what became of them; `waiting` have not ended."""
+    """The jobs of the newest run that has any: in all, and what became of them; `waiting` have not begun.
+
+    `busy` are at work; of these `at_work` names those that began first.
+    """
 
     run: int
     jobs: int
@@ -76,6 +93,8 @@ class Jobs:
     failed: int
     lost: int
     waiting: int
+    busy: int = 0
+    at_work: tuple[JobAtWork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +169,12 @@ def expected(usual: Sequence[tuple[str, float]], stage: str | None, seconds: flo
 
 def _jobs(cursor: db.Cursor) -> Jobs | None:
     run = db.one(cursor, "newest_run_with_jobs")[0]
-    return Jobs(run, *db.one(cursor, "run_jobs", {"run": run})[:5]) if run else None
+    found = jobs_of(cursor, run) if run else None
+    if found is None:
+        return None
+    at_work = tuple(JobAtWork(*row) for row in db.rows(cursor, "jobs_at_work", {"run": run, "limit": _SHOWN_JOBS}))
+    waiting = found.left - found.busy
+    return Jobs(run, found.jobs, found.done, found.failed, found.lost, waiting, found.busy, at_work)
 
 
 def _courses(cursor: db.Cursor) -> tuple[Course, ...]:

@@ -46,7 +46,8 @@ class TableCounts:
 class Jobs:
     """A run's jobs: in all, and what became of them so far; `left` have not ended.
 
-    `seconds`: from the first one's begin to the last one's end; `worked`: of all workers together.
+    `seconds`: from the first one's begin to the last one's end, or until now while some are left; `worked`: of all
+    workers together. `busy` of those that are left are at work, the oldest of them for `longest` seconds.
     """
 
     jobs: int
@@ -57,6 +58,8 @@ class Jobs:
     courses: int
     seconds: float
     worked: float
+    busy: int = 0
+    longest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

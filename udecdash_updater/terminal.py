@@ -69,7 +69,7 @@ def _jobs_of(summary: Summary, voice: Voice) -> list[str]:
     if not (jobs := summary.jobs):
         return []
     counts = {"jobs": jobs.jobs, "done": jobs.done, "failed": jobs.failed, "left": jobs.left}
-    return [voice("run jobs", took=jobs.seconds, **counts)]
+    return [voice("run jobs left" if jobs.left else "run jobs", took=jobs.seconds, **counts)]
 
 
 def _counted(summary: Summary, voice: Voice) -> Grid:
@@ -161,7 +161,7 @@ def show_status(status: Status, zone: ZoneInfo, language: str = "en") -> None:
     if status.nights:
         parts.append(_nights(status.nights, zone, voice))
     if status.jobs:
-        parts.append(_jobs(status.jobs, voice))
+        parts += _jobs(status.jobs, voice)
     write(*parts, *_courses(status.courses, voice))
 
 
@@ -211,10 +211,17 @@ def _read(name: str, tables: Sequence[TableProgress], voice: Voice) -> tuple[str
     return name, voice.number(files), read, whole, share, voice.number(rows)
 
 
-def _jobs(jobs: Jobs, voice: Voice) -> str:
-    told = voice("jobs", run=jobs.run, done=jobs.done, jobs=jobs.jobs, waiting=jobs.waiting)
+def _jobs(jobs: Jobs, voice: Voice) -> list[Grid | str]:
+    told = voice("jobs", run=jobs.run, done=jobs.done, jobs=jobs.jobs, busy=jobs.busy, waiting=jobs.waiting)
     bad = [voice(key, count=count) for count, key in ((jobs.failed, "jobs failed"), (jobs.lost, "jobs lost")) if count]
-    return ", ".join([told, *bad]) + "."
+    sentence = ", ".join([told, *bad]) + "."
+    if not jobs.at_work:
+        return [sentence]
+    table = grid(voice, voice("jobs at work"), "queue", "course count", "request count", "tries", "for")
+    for one in jobs.at_work:
+        counts = (voice.number(count) for count in (one.courses, one.requests, one.tries))
+        table.add_row(one.queue, *counts, written(one.seconds, "duration", voice.language))
+    return [sentence, table]
 
 
 def _courses(courses: Sequence[Course], voice: Voice) -> list[Grid | str]:

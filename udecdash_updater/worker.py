@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker as RqWorker
 
-from udecdash_updater import jobs
+from udecdash_updater import jobs, publishing
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
 from udecdash_updater.queues import in_turn
@@ -31,7 +32,9 @@ from udecdash_updater.settings import Settings
 from udecdash_updater.sources import load_for_worker
 
 # Whoever may write to Redis may name any importable function in a job: these are run, nothing is imported by name.
-ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {"udecdash_updater.jobs.process_courses": jobs.process_courses}
+ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {
+    "udecdash_updater.jobs.process_courses": functools.partial(jobs.process_courses, ended=publishing.jobs_ended)
+}
 _REDIS_SECONDS = 60
 # A killed worker's job counts as lost after these and rq's own 60 s; then the next worker that looks tries it again.
 _MONITORING_SECONDS = 15
@@ -139,7 +142,7 @@ class Worker(RqWorker):
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
         if last:
             with contextlib.suppress(UpdaterError):  # the next run finds out what the ledger was not told
-                jobs.give_up(load_for_worker(), job.id, _what(exc_string))
+                jobs.give_up(load_for_worker(), job.id, _what(exc_string), publishing.jobs_ended)
 
 
 def connect(settings: Settings) -> redis.Redis:

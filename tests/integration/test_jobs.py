@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.mail import mail_server
 from tests.nights import load
 from tests.nights import truth as told
 from tests.support import until
-from udecdash_updater import backlog, course, db, dispatch, figures, jobs, summary
+from udecdash_updater import backlog, course, db, dispatch, figures, jobs, publishing, sources, summary
 from udecdash_updater.db import WORKER
 from udecdash_updater.embedded import worker_environment
 from udecdash_updater.errors import DatabaseError, QueueError, SettingsError
@@ -206,6 +207,48 @@ def test_a_course_that_fails_stops_no_other_and_one_notice_names_it(
     burst(client)
     assert wrong(database, small_nights) == []
     assert one(database, "select sum(failures) from udecdash.courses") == 0
+
+
+def test_the_last_job_writes_page_and_metrics_of_its_run_anew(
+    services: Settings,
+    client: redis.Redis,
+    run: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    database: Connection,
+) -> None:
+    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "report"))
+    monkeypatch.setenv("METRICS_FILE", str(tmp_path / "udecdash.prom"))
+    monkeypatch.setenv("LANGUAGE", "en")
+    alone(monkeypatch)
+    dispatch.enqueue(services, run)
+    own = sources.load_for_worker()
+    rows(database, "update udecdash.runs set ended_at = now(), exit_code = 0")
+    assert publishing.publish(own, run, datetime.now(timezone.utc), 0) == []
+    page = tmp_path / "report" / f"run-{run:06d}.html"
+    assert "The workers are not done yet: 0 of 3 jobs are done, 0 failed, 0 are at work and 3 wait." in page.read_text()
+    burst(client)
+    told = page.read_text()
+    assert "3 of 3 jobs are done, 0 failed" in told
+    assert "not done yet" not in told
+    assert "No course waits" in told
+    assert "udecdash_courses_due 0.0" in (tmp_path / "udecdash.prom").read_text()
+
+
+def test_a_run_that_has_not_ended_writes_its_page_itself(
+    services: Settings,
+    client: redis.Redis,
+    run: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    database: Connection,
+) -> None:
+    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "report"))
+    rows(database, "update udecdash.runs set ended_at = null, exit_code = null")
+    dispatch.enqueue(services, run)
+    burst(client)
+    assert one(database, "select count(*) from udecdash.jobs where outcome = 'done'") == 3
+    assert not (tmp_path / "report").exists()
 
 
 def test_in_a_job_of_several_courses_one_that_fails_stops_none(

@@ -126,13 +126,20 @@ def test_courses_that_fail_are_named_with_the_reason_and_jobs_are_counted(
         [(course,)] = cursor.fetchall()
         cursor.execute(
             "insert into udecdash.jobs (id, run_id, queue, courses, requests, outcome) values"
-            " ('a', 1, 'q', '{}', 5, 'done'), ('b', 1, 'q', '{}', 5, 'failed'), ('c', 1, 'q', '{}', 5, null)"
+            " ('a', 1, 'q', '{}', 5, 'done'), ('b', 1, 'q', '{}', 5, 'failed'), ('c', 1, 'q', '{}', 5, null),"
+            " ('d', 1, 'long', '{7,8}', 1234, null)"
         )
+        cursor.execute("update udecdash.jobs set started_at = now() - interval '2 hours', attempts = 3 where id = 'd'")
     told = document(call(yesterday, "status", "--json"))
     assert [(one["course"], one["failures"], one["failure"]) for one in told["courses"]] == [(course, 3, "no room")]
-    assert told["jobs"] == {"run": 1, "jobs": 3, "done": 1, "failed": 1, "lost": 0, "waiting": 1}
+    [at_work] = told["jobs"].pop("at_work")
+    assert told["jobs"] == {"run": 1, "jobs": 4, "done": 1, "failed": 1, "lost": 0, "waiting": 1, "busy": 1}
+    assert 7200 <= at_work.pop("seconds") < 9000
+    assert at_work == {"job": "d", "queue": "long", "courses": 2, "requests": 1234, "tries": 3}
     shown = call(yesterday, "status").stdout
-    assert "Jobs of run 1: 1 of 3 done, 1 wait or are at work, 1 failed." in shown
+    assert "Jobs of run 1: 1 of 4 done, 1 at work, 1 wait, 1 failed." in shown
+    assert re.search(r"│ long +│ +2 │ +1,234 │ +3 │ +2 h 0 min │", shown)
+    assert "1 failed, 2 not ended; 2 h 0 min since the first began" in call(yesterday, "report").stdout
     assert re.search(rf"│ {course} .* no room", shown)
     checked = {one["name"]: one for one in document(call(yesterday, "check", "--json", code=None))["checks"]}
     assert checked["jobs"]["told"] == f"1 courses fail, as {course}: no room"

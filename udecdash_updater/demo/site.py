@@ -23,6 +23,34 @@ _INDEX = """\
 <body><h1>UDECDash</h1><p>The dashboard of the demonstration. El tablero de la demostración.</p></body></html>
 """
 _START_SECONDS = 30
+_FAREWELL = {
+    "en": """
+The mail that {administrator} got:
+
+{mail}
+This was night {night} of a made-up university. What to look at next:
+  - the next night, which loads only what is new:  {again}
+  - the front end, its page back in place:         {front_end}
+  - the report of the night, for a browser:        {report}
+  - every mail that was sent:                      {mails}
+  - the data as it was downloaded:                 {data}
+  - the servers' logs and data:                    {home}
+  - your own site: copy main_example.py to main.py and fill it in (README.md, "In production")
+""",
+    "es": """
+El correo que recibió {administrator}:
+
+{mail}
+Esta fue la noche {night} de una universidad inventada. Qué mirar ahora:
+  - la noche siguiente, que carga solo lo nuevo:   {again}
+  - el front end, con su página de vuelta:         {front_end}
+  - el informe de la noche, para un navegador:     {report}
+  - cada correo que se envió:                      {mails}
+  - los datos tal como se descargaron:             {data}
+  - registros y datos de los servidores:           {home}
+  - su propio sitio: copie main_example.py como main.py y llénelo (README.es.md, «En producción»)
+""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +137,18 @@ def _program(module: str, folder: Path, port_file: Path, *arguments: str) -> Ite
         program.wait()
 
 
-def farewell(site: Site, home: Path) -> str:
-    """What the demonstration ends with: the mail of the night, and what to look at next."""
+def farewell(site: Site, home: Path, language: str) -> str:
+    """What the demonstration ends with, in 'es' or 'en': the mail of the night, and what to look at next."""
     newest = max(site.mails.glob("*.eml"), default=None)
-    mail = mail_sink.show(newest) if newest else "No mail was sent.\n"
-    again = "make demo SOURCE=dap" if "dap_api_url" in site.values else "make demo"
-    return f"""\
-
-The mail that {ADMINISTRATOR} got / El correo que recibió:
-
-{mail}
-This was night {site.night} of a made-up university. What to look at next / Qué mirar ahora:
-  - the next night, which loads only what is new:  {again}
-  - the front end, its page back in place:         {site.front_end / "index.html"}
-  - the report of the night, for a browser:        {site.values["report_dir"] / "index.html"}
-  - every mail that was sent:                      {site.mails}
-  - the data as it was downloaded:                 {site.values["path_data_files"]}
-  - the servers' logs and data:                    {home}
-  - your own site: copy main_example.py to main.py and fill it in (README.md, "In production")
-"""
+    words = _FAREWELL[language]
+    return words.format(
+        administrator=ADMINISTRATOR,
+        mail=mail_sink.show(newest) if newest else "-\n",
+        night=site.night,
+        again="make demo SOURCE=dap" if "dap_api_url" in site.values else "make demo",
+        front_end=site.front_end / "index.html",
+        report=site.values["report_dir"] / "index.html",
+        mails=site.mails,
+        data=site.values["path_data_files"],
+        home=home,
+    )

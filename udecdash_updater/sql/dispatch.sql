@@ -10,6 +10,9 @@ select id, run_id, courses from udecdash.jobs where outcome is null order by id
 -- any_open_job: whether there is one
 select exists (select from udecdash.jobs where outcome is null)
 
+-- ended_jobs: how many jobs of the run have ended, and how many there are
+select count(outcome), count(*) from udecdash.jobs where run_id = %(run)s
+
 -- close_jobs: jobs that have ended without telling the ledger
 update udecdash.jobs j set outcome = v.outcome, ended_at = clock_timestamp()
 from (values %s) v (id, outcome) where j.id = v.id and j.outcome is null
@@ -75,9 +78,14 @@ select queue, count(*) filter (where outcome is null and started_at is null),
     count(*) filter (where outcome is null and started_at is not null), count(*) filter (where outcome = 'failed')
 from udecdash.jobs where run_id = (select max(run_id) from udecdash.jobs) group by queue order by min(enqueued_at), queue
 
--- run_jobs: of a run: jobs, done, failed, lost, open; courses; seconds from the first start to the last end, and worked
+-- run_jobs: of a run: jobs, done, failed, lost, open; courses; seconds from the first start to the last end, or until now
+-- while some are open; worked; of the open ones those at work, and for how long the oldest of them
 select count(*), count(*) filter (where outcome = 'done'), count(*) filter (where outcome = 'failed'),
     count(*) filter (where outcome = 'lost'), count(*) filter (where outcome is null),
     coalesce(sum(cardinality(courses)), 0)::bigint,
-    coalesce(extract(epoch from max(ended_at) - min(started_at)), 0)::float, coalesce(sum(seconds), 0)::float
+    coalesce(extract(epoch from case when count(*) = count(outcome) then max(ended_at) else clock_timestamp() end
+        - min(started_at)), 0)::float,
+    coalesce(sum(seconds), 0)::float,
+    count(*) filter (where outcome is null and started_at is not null),
+    coalesce(extract(epoch from clock_timestamp() - min(started_at) filter (where outcome is null)), 0)::float
 from udecdash.jobs where run_id = %(run)s

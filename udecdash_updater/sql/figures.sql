@@ -1,3 +1,6 @@
+-- lock_pages: one at a time writes the report's pages
+select pg_advisory_lock(hashtext('udecdash-updater'), hashtext('pages'))
+
 -- newest_runs: the runs up to this one (null: up to the newest), oldest first, with what became of rows and lines
 with chosen as (
     select * from udecdash.runs where id <= coalesce(%(run)s, id) order by id desc limit %(limit)s),

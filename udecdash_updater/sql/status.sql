@@ -29,3 +29,8 @@ select course_id, failures, failure from udecdash.courses where failures > 0
 
 -- course_names: what courses are called
 select id, name from course_dim where id = any (%(courses)s)
+
+-- jobs_at_work: of a run: jobs that have begun and not ended, the oldest first: name, queue, courses, requests, tries, seconds
+select id, queue, cardinality(courses), requests, attempts, extract(epoch from clock_timestamp() - started_at)::float
+from udecdash.jobs where run_id = %(run)s and outcome is null and started_at is not null
+order by started_at, id limit %(limit)s
