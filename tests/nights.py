@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udecdash_updater import canvas, course, dashboard, db, drift, dump, jobs, ledger, requests, tables
+from udecdash_updater import (
+    canvas,
+    course,
+    dashboard,
+    db,
+    drift,
+    dump,
+    foreign_keys,
+    jobs,
+    ledger,
+    obstacles,
+    requests,
+    tables,
+)
 from udecdash_updater.demo.university import generate
 from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import RequestsLoaded
@@ -63,7 +76,10 @@ def load(
             raise dump.damaged_error(damaged)
         found = dump.as_verified(found, sound)
         with db.opened(settings) as connection, db.transaction(connection) as cursor:
+            names = [table.name for table in found.full_tables()]
+            obstacles.demand_none(cursor, names)
             changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
+            changed += foreign_keys.make_deferrable(cursor, names)
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         with db.opened(settings) as connection, connection.cursor() as cursor:
             loaded = requests.known_files(cursor)

@@ -78,7 +78,8 @@ class Found:
 
     `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update; `required`:
     those that are NOT NULL; `wordy`: those that take special words (see `words`); `vague`: those whose collation takes
-    different texts for equal.
+    different texts for equal; `excluded`: those that exclusion constraints read. `referenced`: a foreign key of another
+    table, or of this one, looks at its rows.
     """
 
     types: dict[str, str]
@@ -89,6 +90,8 @@ class Found:
     required: frozenset[str] = frozenset()
     wordy: frozenset[str] = frozenset()
     vague: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    referenced: bool = False
     checks: tuple[Check, ...] = ()
 
     def written(self, table: Table) -> list[str]:
@@ -96,8 +99,12 @@ class Found:
         return [name for name in table.column_names if name not in self.generated]
 
     def kept_apart(self, table: Table) -> list[str]:
-        """Columns in which a row cannot simply be updated: two rows may swap a unique value."""
-        read = {column for unique in self.uniques for column in unique.columns} | self.identities
+        """Columns in which a row cannot simply be updated: two rows may swap a unique value.
+
+        A row that others refer to is never taken away and written anew: what hangs on it might go with it.
+        """
+        unique = {column for unique in self.uniques for column in unique.columns} | self.excluded
+        read = self.identities | (frozenset() if self.referenced else unique)
         return [name for name in self.written(table) if name in read]
 
     def has_key(self, key: Sequence[str]) -> bool:
@@ -205,9 +212,9 @@ def made(table: Table) -> Found:
 def look(cursor: db.Cursor, table: str) -> Found:
     """The table as it stands in DB_SCHEMA; without columns where there is none. `uniques` holds every unique index."""
     columns = db.rows(cursor, "table_columns", {"table": table})
+    indexes = db.rows(cursor, "unique_indexes", {"table": table})
     uniques = tuple(
-        Unique(tuple(terms), predicate or "", frozenset(read))
-        for terms, predicate, read in db.rows(cursor, "unique_indexes", {"table": table})
+        Unique(tuple(terms), predicate or "", frozenset(read)) for terms, predicate, read, unique in indexes if unique
     )
     return Found(
         {name: kind for name, kind, *_ in columns},
@@ -215,9 +222,11 @@ def look(cursor: db.Cursor, table: str) -> Found:
         uniques,
         generated=frozenset(name for name, _, _, generated, *_ in columns if generated),
         identities=frozenset(name for name, _, _, _, identity, *_ in columns if identity),
-        required=frozenset(name for name, *_, required, _, _ in columns if required),
-        wordy=frozenset(name for name, *_, base, _ in columns if words.may_hold(base)),
-        vague=frozenset(name for name, *_, exact in columns if not exact),
+        required=frozenset(name for name, *_, required, _, _, _ in columns if required),
+        wordy=frozenset(name for name, *_, base, _, _ in columns if words.may_hold(base)),
+        vague=frozenset(name for name, *_, exact, _ in columns if not exact),
+        excluded=frozenset(column for *_, read, unique in indexes if not unique for column in read),
+        referenced=any(referenced for *_, referenced in columns),
         checks=tuple(
             Check(name, condition, frozenset(read))
             for name, condition, read in db.rows(cursor, "row_checks", {"table": table})

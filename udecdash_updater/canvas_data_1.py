@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from udecdash_updater import canvas, canvas_cli, clearing, db, drift, dump, plausibility, requests, tables
+from udecdash_updater import (
+    canvas,
+    canvas_cli,
+    clearing,
+    db,
+    drift,
+    dump,
+    foreign_keys,
+    obstacles,
+    plausibility,
+    requests,
+    tables,
+)
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import UpdaterError
 from udecdash_updater.logs import LOGGER
@@ -111,9 +123,12 @@ def load_tables(night: Night) -> None:
     if not found.full_tables():
         return
     with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
+        names = [table.name for table in found.full_tables()]
+        obstacles.demand_none(cursor, names)
         changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
-    for text in changed:
-        night.warn(f"schema.json: {text}")
+        deferrable = [*foreign_keys.make_deferrable(cursor, names)]
+    for text in [*(f"schema.json: {text}" for text in changed), *deferrable]:
+        night.warn(text)
     with night.progress.over(_full_files(found)):
         published = tables.load(settings, found, night.run, night.options)
     night.published = True

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance
+from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance, obstacles
 from udecdash_updater.check_site import STALE_SECONDS, existing
-from udecdash_updater.errors import DatabaseError, DumpError
+from udecdash_updater.errors import DatabaseError, DumpError, TableError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
 from udecdash_updater.language import Told, say
 from udecdash_updater.resolution import INTERACTION_TABLES
@@ -97,6 +97,12 @@ def _tables(settings: Settings) -> list[str]:
 def _some(names: list[str]) -> Told:
     some = ", ".join(names[:_NAMED])
     return say("some and more", some=some, count=len(names) - _NAMED) if len(names) > _NAMED else some
+
+
+def tables_can_be_filled(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
+    """What stands in DB_SCHEMA under the names of our tables is a table that a night can fill."""
+    found = [failed("tables", TableError(o.told, hint=o.hint)) for o in obstacles.find(cursor, _tables(settings))]
+    yield from found or [ok("tables", say("tables fine"))]
 
 
 def ledger_fits(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:

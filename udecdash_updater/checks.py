@@ -59,6 +59,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with _reading(settings) as cursor:
             yield from _tried("postgresql", lambda: check_database.server_fits(settings, cursor))
             yield from _tried("rights", lambda: check_database.rights_suffice(settings, cursor))
+            yield from _tried("tables", lambda: check_database.tables_can_be_filled(settings, cursor))
             yield from _tried("ledger", lambda: check_database.ledger_fits(settings, cursor))
             yield from _tried("loading page", lambda: check_database.page_is_back(settings, cursor))
             if settings.from_dap:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from udecdash_updater import db, rows, words
+from udecdash_updater.canvas import key_of
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
@@ -24,18 +25,20 @@ def copy_file(
     file: DumpFile,
     gate: Rejects,
     wordy: Collection[str] = (),
+    refused: Mapping[str, str] | None = None,
 ) -> FileCount:
     """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for.
 
-    `wordy`: columns in which PostgreSQL would take special words (see `words`) for values.
+    `wordy`: columns in which PostgreSQL would take special words (see `words`) for values. `refused`: why the table
+    itself does not take the rows of some keys.
     """
     places = [place for place, name in enumerate(file.columns) if name in wordy]
-    if table.name not in _DROPPED and 0 not in places:  # words are looked for after tabs
+    if table.name not in _DROPPED and 0 not in places and not refused:  # words are looked for after tabs
         try:
             return _copy_plainly(cursor, staging, file, wordy=bool(places))
         except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
             LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
-    return _copy_carefully(cursor, table, staging, file, gate, places)
+    return _copy_carefully(cursor, table, staging, file, gate, places, refused or {})
 
 
 class _MiscountError(Exception):
@@ -52,7 +55,13 @@ def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, *, 
 
 
 def _copy_carefully(
-    cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects, wordy: Sequence[int]
+    cursor: db.Cursor,
+    table: Table,
+    staging: db.Composable,
+    file: DumpFile,
+    gate: Rejects,
+    wordy: Sequence[int],
+    refused: Mapping[str, str],
 ) -> FileCount:
     tally, before = rows.Tally(), len(gate.rejects)
 
@@ -62,7 +71,7 @@ def _copy_carefully(
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         sound = rows.sound_lines(body, len(file.columns), tally, reject)
-        kept = _without_dropped(table.name, file, sound, tally)
+        kept = _without_refused(table, file, refused, _without_dropped(table.name, file, sound, tally), reject)
         loaded = copy_batches(cursor, staging, file.columns, _without_words(file, wordy, kept, reject), reject)
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
@@ -111,6 +120,19 @@ def _without_words(
             yield number, line
         else:
             reject(number, f"{file.columns[place]}: {words.REASON}")
+
+
+def _without_refused(
+    table: Table, file: DumpFile, refused: Mapping[str, str], lines: Iterator[tuple[int, bytes]], reject: rows.Reject
+) -> Iterator[tuple[int, bytes]]:
+    places = [file.columns.index(name) for name in key_of(table)] if refused else []
+    for number, line in lines:
+        fields = line.rstrip(b"\n").split(b"\t") if refused else []
+        why = refused.get(b"\t".join([fields[place] for place in places]).decode())
+        if why is None:
+            yield number, line
+        else:
+            reject(number, why)
 
 
 def dropping(table: str, file: DumpFile) -> Callable[[bytes], bool] | None:

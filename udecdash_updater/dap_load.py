@@ -12,7 +12,9 @@ from udecdash_updater import (
     dap_tables,
     dap_weblog,
     db,
+    foreign_keys,
     ledger,
+    obstacles,
     plausibility,
     requests,
     tables,
@@ -83,7 +85,9 @@ def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[T
     with db.transaction(connection) as cursor:
         chosen = dap_relations.choose({*dap_tables.loaded(cursor), *arriving})
         relations = dap_relations.tables(cursor, chosen.ready)
-        widened = canvas.widen(cursor, relations)
+        names = [relation.name for relation in relations]
+        obstacles.demand_none(cursor, names)
+        widened = [*canvas.widen(cursor, relations), *foreign_keys.make_deferrable(cursor, names)]
         missing = [n for n in chosen.waiting if not db.one(cursor, "table_exists", {"table": n})[0]]
     if missing:
         lacking = sorted({source for name in missing for source in RELATIONS[name]} - set(arriving))

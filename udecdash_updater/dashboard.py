@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from udecdash_updater import db, roles
+from udecdash_updater import db, obstacles, roles
+from udecdash_updater.dump import REQUESTS
 from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.resolution import INTERACTION_TABLES
@@ -23,6 +24,9 @@ def prepare(settings: Settings) -> None:
         db.transaction(connection) as cursor,
     ):
         ensure_schema(cursor, settings.db_schema)
+        obstacles.demand_none(
+            cursor, [REQUESTS, *INTERACTION_TABLES, "course_interactions", "unprocessable_interactions"]
+        )
         _create_requests(cursor)
         for table in INTERACTION_TABLES:
             _create_interactions(cursor, table)

@@ -22,7 +22,8 @@ import psycopg2.extras
 from psycopg2 import errorcodes, sql
 
 from udecdash_updater import meter
-from udecdash_updater.errors import DatabaseError
+from udecdash_updater.errors import DatabaseError, TableError
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 Connection = psycopg2.extensions.connection
@@ -32,6 +33,8 @@ UniqueViolation = psycopg2.errors.UniqueViolation
 TooLongError = psycopg2.errors.StringDataRightTruncation
 # What COPY raises for a row that cannot be loaded: bad values, NULL in a key, values PostgreSQL has no room for.
 BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
+# What else a table may raise for a row: its triggers' own errors.
+REFUSED = (*BAD_ROW, psycopg2.errors.RaiseException)
 Row = tuple[Any, ...]
 Composable = sql.Composable
 
@@ -112,6 +115,14 @@ def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator
 
 
 @contextlib.contextmanager
+def undone(connection: Connection) -> Iterator[Cursor]:
+    """A transaction that is rolled back at its end, whatever it did."""
+    with transaction(connection) as cursor:
+        yield cursor
+        connection.rollback()
+
+
+@contextlib.contextmanager
 def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
     """A part of a transaction that may fail, by whatever exception, without ending it."""
     mark = sql.Identifier(name)
@@ -129,9 +140,16 @@ def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told(doing: str) -> Iterator[None]:
-    """Turns psycopg2's errors into DatabaseError: what was being done and why it failed, no row values."""
+    """Turns psycopg2's errors into DatabaseError: what was being done and why it failed, no row values.
+
+    Into TableError where a table refuses a row.
+    """
     try:
         yield
+    except REFUSED as error:
+        whose = f" of {error.diag.table_name}" if error.diag.table_name else ""
+        hint = say("table referred hint") if isinstance(error, psycopg2.errors.ForeignKeyViolation) else ""
+        raise TableError(f"{doing}: {reason(error)}{whose}", hint=hint) from None
     except psycopg2.Error as error:
         raise DatabaseError(f"{doing}: {reason(error)}") from None
 

@@ -119,6 +119,16 @@ class DatabaseError(UpdaterError):
     default_hint_es = "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
 
 
+class TableError(DatabaseError):
+    """A table of the dashboard refuses what is to be written."""
+
+    spanish = "Una tabla del dashboard rechaza lo que hay que escribir."
+    default_hint = "See to the table and to the constraint, trigger or rule named; yesterday's data is still served."
+    default_hint_es = (
+        "Revise la tabla y la restricción, el trigger o la regla que se nombra; los datos de ayer siguen disponibles."
+    )
+
+
 class QueueError(UpdaterError):
     """The data is loaded, but its interactions could not all be queued or processed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -12,6 +12,8 @@ from udecdash_updater.canvas import Found, key_of, look, made
 from udecdash_updater.changes import Changes
 from udecdash_updater.copying import copy_file
 from udecdash_updater.dump import DumpFile, Table, digest
+from udecdash_updater.errors import TableError
+from udecdash_updater.language import say
 from udecdash_updater.lines import Known, Print
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.repeats import Waiting
@@ -64,14 +66,30 @@ class Staged:
         return digest([count.file for count in self.counts])
 
 
+def source(staged: Staged) -> db.Composable:
+    """What waits, to select from."""
+    if staged.way is Way.DIFFERING:
+        return differences.source(staged.table, staged.found)
+    return db.identifier(STAGING, staged.table.name)
+
+
 Fill = Callable[[Waiting, Rejects], list[FileCount]]
 """Brings a table's rows into its staging: what became of each line."""
 
 
-def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: Settings) -> Staged:
-    """One table's files in staging, each key once; what became of each line, and what differs from the table."""
+def stage(
+    cursor: db.Cursor,
+    table: Table,
+    files: Sequence[DumpFile],
+    settings: Settings,
+    refused: Mapping[str, str] | None = None,
+) -> Staged:
+    """One table's files in staging, each key once; what became of each line, and what differs from the table.
+
+    `refused`: why the table itself does not take the rows of some keys, when they are staged once more.
+    """
     found = look(cursor, table.name)
-    was = lines.take_print(cursor, table, found)
+    was = None if refused else lines.take_print(cursor, table, found)
     if was and (known := lines.recall(cursor, table, found, was)):
         if known.holds(files):
             return _unchanged(table, found, files, known)
@@ -79,7 +97,7 @@ def stage(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], settings: 
             return replace(differing, kept=was)
 
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
-        return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy) for file in files]
+        return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy, refused) for file in files]
 
     staged = stage_from(cursor, table, fill, settings, line_by_line=True)
     return replace(staged, kept=was if was and lines.keep(cursor, table, staged.counts) else None)
@@ -128,6 +146,9 @@ def _find(cursor: db.Cursor, table: Table) -> tuple[Found, int, Way]:
     found = look(cursor, table.name)
     if not found.types:
         return made(table), 0, Way.BUILT
+    if computed := found.generated.intersection(key_of(table)):
+        told = say("table computes", table=table.name, column=", ".join(computed))
+        raise TableError(told, hint=say("table computes hint", table=table.name, column=", ".join(computed)))
     had = int(db.one(cursor, "count_rows", table=db.identifier(table.name))[0])
     return found, had, Way.CHANGED if had else Way.FILLED
 

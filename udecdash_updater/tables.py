@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, differences, drift, ledger, lines, plausibility, touched
+from udecdash_updater import db, drift, foreign_keys, ledger, lines, plausibility, refusals, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
-from udecdash_updater.errors import DatabaseError
+from udecdash_updater.errors import TableError
+from udecdash_updater.language import say
+from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.rejects import Reject, too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import STAGING, Staged, Way, stage
+from udecdash_updater.staging import STAGING, Staged, Way, source, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,20 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
     Raises ImplausibleError when the dump looks wrong and `options` do not accept that,
      DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
     """
-    staged = stage_all(settings, dump)
-    demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
+    staged, refused = stage_all(settings, dump), dict[str, dict[str, str]]()
+    while True:
+        demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
+        try:
+            return _publish_all(settings, dump, run, options, staged)
+        except TableError:
+            if not _more_refused(settings, staged, refused):
+                raise
+        staged = [_stage_again(settings, dump, one, refused.get(one.table.name)) for one in staged]
+
+
+def _publish_all(
+    settings: Settings, dump: Dump, run: int, options: RunOptions, staged: Sequence[Staged]
+) -> list[Published]:
     with db.told("publishing the tables"), db.opened(settings) as connection:
         with db.transaction(connection) as cursor:
             doubts = plausibility.demand(_doubts(cursor, dump, staged, settings, options), options.accept)
@@ -52,6 +66,32 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
         with connection.cursor() as cursor:
             clear_staging(cursor)
     return published
+
+
+def _more_refused(settings: Settings, staged: Sequence[Staged], refused: dict[str, dict[str, str]]) -> bool:
+    """Add the rows that the tables refuse, by table and key; whether there are any besides those known already."""
+
+    def write(one: Staged, step: str, part: db.Composable) -> None:
+        db.run(cursor, step, None, **_parts(cursor, one, step, part))
+
+    doing = db.told("looking for what the tables refuse")
+    with doing, db.opened(settings) as connection, db.undone(connection) as cursor:
+        found = refusals.find(cursor, staged, write, settings.max_rejected_rows + 1)
+    new = any(rows.keys() - refused.get(table, {}).keys() for table, rows in found.items())
+    for table, rows in found.items():
+        LOGGER.warning("%s refuses %d rows; it is staged once more, without them", table, len(rows))
+        refused[table] = refused.get(table, {}) | rows
+    return new
+
+
+def _stage_again(settings: Settings, dump: Dump, one: Staged, refused: Mapping[str, str] | None) -> Staged:
+    if not refused:
+        return one
+    name = one.table.name
+    with db.told(f"staging {name}"), db.opened(settings) as connection, db.transaction(connection) as cursor:
+        db.run(cursor, "load_session")
+        db.run(cursor, "drop_staging", tables=db.identifier(STAGING, name))
+        return stage(cursor, one.table, dump.files[name], settings, refused)
 
 
 def demand_few_rejects(rejects: Sequence[Reject], settings: Settings) -> None:
@@ -130,10 +170,14 @@ def _doubts(
 def publish(cursor: db.Cursor, staged: Sequence[Staged], schema: str) -> list[Published]:
     """Make each table what its staging says: vanished rows deleted, new and changed written, the others untouched.
 
-    `schema` is DB_SCHEMA. Raises DatabaseError when something else writes into a table.
+    `schema` is DB_SCHEMA. Raises TableError when something else writes into a table.
     """
     _move_in(cursor, [one for one in staged if one.way is Way.BUILT], schema)
-    return [_publish_table(cursor, one) for one in staged]
+    keys = foreign_keys.find(cursor, [one.table.name for one in staged])
+    foreign_keys.defer(cursor, keys)
+    published = [_publish_table(cursor, one) for one in staged]
+    foreign_keys.judge(cursor, keys)
+    return published
 
 
 def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
@@ -154,10 +198,9 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
         written = staged.way is Way.BUILT or _write(cursor, staged)
         has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
     if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
-        raise DatabaseError(
-            f"{name} holds {has} rows after the publish and {staged.loaded} were staged; nothing was published.",
-            hint="A trigger, rule or row policy on the table, or another program, changes what is written.",
-        )
+        rules = refusals.acting_on(cursor, name) or say("table rules none")
+        told = say("table interferes", table=name, has=has, staged=staged.loaded)
+        raise TableError(told, hint=say("table interferes hint", rules=rules))
     if staged.kept:
         with db.told(f"keeping the lines of {name}"):
             untouched = None if staged.way is Way.BUILT else staged.kept.places - taken
@@ -170,45 +213,32 @@ def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:
     if staged.way in (Way.BUILT, Way.FILLED) or not staged.kept or not staged.changes.any:
         return Decimal(0)
     same_row = db.statement("same_place") if staged.changes.placed else same_key(key_of(staged.table))
-    return lines.print_of_taken(cursor, staged.table, _staging(staged), same_row)
+    return lines.print_of_taken(cursor, staged.table, source(staged), same_row)
 
 
 def _write(cursor: db.Cursor, staged: Staged) -> bool:
     """Write what differs; whether so many rows were touched as were found to differ."""
-    changes = staged.changes
-    if staged.way is Way.FILLED:
-        return not changes.new or _run(cursor, "first_insert", staged) == changes.new
-    steps = [
-        ("delete_placed" if changes.placed else "delete_gone", changes.gone + changes.moved),
-        ("update_changed", changes.changed),
-        ("insert_new", changes.new + changes.moved),
-    ]
-    return all(_run(cursor, name, staged) == due for name, due in steps if due)
+    return all(_run(cursor, name, staged) == due for name, due in refusals.steps_of(staged) if due)
 
 
 def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
     return touched.run(cursor, name, staged.table.name, staged.table.column_names, _parts(cursor, staged, name))
 
 
-def _parts(cursor: db.Cursor, staged: Staged, name: str) -> dict[str, db.Composable]:
+def _parts(cursor: db.Cursor, staged: Staged, name: str, part: db.Composable | None = None) -> dict[str, db.Composable]:
+    """What a statement of the publish needs; `part` of the staging instead of all of it."""
     table, found = staged.table, staged.found
     written, apart = found.written(table), found.kept_apart(table)
     updated = [name for name in written if name not in apart]
     everything = {
         "target": db.identifier(table.name),
-        "staging": _staging(staged),
+        "staging": part or source(staged),
         "columns": db.identifiers(written),
         "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in updated]),
         "same_key": same_key(key_of(table)),
         "target_digest": digest(cursor, table, found, "t"),
     }
     return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
-
-
-def _staging(staged: Staged) -> db.Composable:
-    if staged.way is Way.DIFFERING:
-        return differences.source(staged.table, staged.found)
-    return db.identifier(STAGING, staged.table.name)
 
 
 def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,16 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     whole = copying.copy_file
 
     def watched(
-        cursor: db.Cursor, table: Table, staging: db.Composable, file: DumpFile, gate: Rejects, wordy: Collection[str]
+        cursor: db.Cursor,
+        table: Table,
+        staging: db.Composable,
+        file: DumpFile,
+        gate: Rejects,
+        wordy: Collection[str],
+        refused: Mapping[str, str] | None,
     ) -> FileCount:
         seen.append(table.name)
-        return whole(cursor, table, staging, file, gate, wordy)
+        return whole(cursor, table, staging, file, gate, wordy, refused)
 
     monkeypatch.setattr("udecdash_updater.staging.copy_file", watched)
     return seen

@@ -1,10 +1,12 @@
 -- table_exists: whether DB_SCHEMA has the table
 select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) is not null
 
--- table_columns: in order: name, formatted type, ENUM's oid, generated, identity, NOT NULL, base type, exact collation
+-- table_columns: in order: name, type, ENUM's oid, generated, identity, NOT NULL, base type, exact collation, referenced
 select a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end, a.attgenerated <> '',
     a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null),
-    coalesce(c.collisdeterministic, true)
+    coalesce(c.collisdeterministic, true), exists (
+        select from pg_trigger g join pg_proc p on p.oid = g.tgfoid where p.proname ~ '^RI_FKey_.*_del$'
+        and g.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)))
 from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation c on c.oid = a.attcollation
 where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
   and a.attnum > 0 and not a.attisdropped
@@ -25,16 +27,18 @@ where conrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident
   and 0 < all (conkey) and pg_get_constraintdef(oid) not like '%%NOT ENFORCED'
 order by conname
 
--- unique_indexes: the unique indexes of a table, the primary key's too: terms, condition, and the columns they read
+-- unique_indexes: the unique indexes of a table, the primary key's too: terms, condition, the columns they read; and
+-- those of exclusion constraints, which are not unique
 select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, i.indnkeyatts) n order by n),
     pg_get_expr(i.indpred, i.indrelid, true),
     array(select a.attname::text from pg_attribute a where a.attrelid = i.indrelid and a.attnum in (
         select unnest((i.indkey::int2[])[0:i.indnkeyatts - 1])
         union select d.refobjsubid from pg_depend d where d.classid = 'pg_class'::regclass
             and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid
-            and d.refobjsubid > 0))
+            and d.refobjsubid > 0)), i.indisunique
 from pg_index i
-where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) and i.indisunique
+where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+  and (i.indisunique or i.indisexclusion)
 order by i.indexrelid
 
 -- has_rows: whether a table holds any row

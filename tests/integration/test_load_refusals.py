@@ -1,0 +1,198 @@
+"""Found tables that refuse rows only when they are written, or cannot be filled at all: rejects, or a clear no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
+
+from tests.installation import execute, rows
+from tests.nights import load, mini_dump
+from udecdash_updater import check_database, db, obstacles
+from udecdash_updater.errors import DumpError, TableError
+from udecdash_updater.settings import Settings
+
+COLUMNS = [("id", "bigint"), ("other_id", "bigint"), ("name", "varchar")]
+MADE = "(id bigint primary key, other_id bigint, name varchar(256)"
+_ALL = "insert into {} values (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'goes');"
+SOUND = "1,1,A 2,2,b 4,4,d"
+
+
+def night(folder: Path, **tables: str) -> Path:
+    """A dump of these tables; a comma stands for each tab, a blank between lines, and a bar between files."""
+    contents = {
+        name: {
+            f"{name}-{number}-{folder.name}.gz": (part.replace(",", "\t").replace(" ", "\n") + "\n").encode()
+            for number, part in enumerate(text.split("|"))
+        }
+        for name, text in tables.items()
+    }
+    return mini_dump(folder, dict.fromkeys(tables, COLUMNS), contents)
+
+
+def ids(database: Connection, table: str) -> list[int]:
+    return [row[0] for row in rows(database, f"select id from {table} order by id")]
+
+
+# Each table refuses the row with the key 7, and takes the rest.
+REFUSING = {
+    "excluding_dim": ("create table {0} " + MADE + ", constraint apart exclude (name with =));",
+                      "7,7,d", "exclusion violation (23P01) at apart"),
+    "whole_dim": ("create table {0} " + MADE + "); alter table {0} add constraint whole check ({0} is not null);",
+                  r"7,7,\N", "check violation (23514) at whole"),
+    "own_dim": ("create table {0} " + MADE + ", mine text default 'x', constraint own check (name <> mine));",
+                "7,7,x", "check violation (23514) at own"),
+    "computed_dim": ("create table {0} " + MADE + ", part bigint generated always as (10 / (other_id - 7)) stored);",
+                     "7,7,e", "division by zero (22012)"),
+    "parted_dim": ("create table {0} " + MADE + ") partition by range (id);"
+                   "create table few partition of {0} for values from (0) to (5);", "7,7,e", "check violation (23514)"),
+    "local_dim": ("create table {0} " + MADE + ") partition by range (id);"
+                  "create table all_of_them partition of {0} for values from (0) to (9);"
+                  "create unique index once on all_of_them (name);", "7,7,d", "unique violation (23505) at once"),
+    "triggered_dim": ("create table {0} " + MADE + "); create function no() returns trigger language plpgsql as"
+                      " $$ begin if new.id = 7 then raise exception 'not %', new.name; end if; return new; end $$;"
+                      "create trigger no before insert on {0} for each row execute function no();",
+                      "7,7,secret", "raise exception (P0001)"),
+}  # fmt: skip
+NULLS = ("create table nulls_dim (id bigint primary key, other_id bigint unique nulls not distinct, name text);",
+         r"5,\N,e 7,\N,f", "unique violation (23505) at nulls_dim_other_id_key")  # fmt: skip
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "empty"])
+def test_a_row_that_the_table_refuses_when_it_is_written_is_a_reject_with_its_line_and_the_others_arrive(
+    postgres: Settings, database: Connection, tmp_path: Path, full: bool
+) -> None:
+    shapes = REFUSING | ({"nulls_dim": NULLS} if database.server_version >= 150000 else {})
+    for table, (made, _, _) in shapes.items():
+        execute(database, made.format(table) + (_ALL.format(table) if full else ""))
+    load(postgres, night(tmp_path / "1", **{table: f"{SOUND}|{bad}" for table, (_, bad, _) in shapes.items()}))
+    for table in shapes:
+        assert ids(database, table) == ([1, 2, 4, 5] if table == "nulls_dim" else [1, 2, 4]), table
+    told = rows(database, "select table_name, file_name, line, reason from udecdash.rejects order by table_name")
+    assert told == [
+        (table, f"{table}-1-1.gz", 2 if table == "nulls_dim" else 1, shapes[table][2]) for table in sorted(shapes)
+    ]
+    unequal = "select * from udecdash.files where lines <> loaded + filtered + repeated + rejected"
+    assert rows(database, unequal) == []
+
+
+def test_more_refused_rows_than_may_be_left_out_end_the_night_before_anything_is_published(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"create table item_dim {MADE} check (id < 100)); {_ALL.format('item_dim')}")
+    execute(database, "alter table item_dim add mine int not null default 0 check (mine = 0 and other_id < 5)")
+    few = postgres.model_copy(update={"max_rejected_rows": 2})
+    with pytest.raises(DumpError, match=r"(?s)More than 2 lines cannot be loaded.*item_dim-0-1.gz, line 4: check viol"):
+        load(few, night(tmp_path / "1", item_dim=f"{SOUND} 5,5,e 6,6,f 7,7,g"))
+    assert ids(database, "item_dim") == [1, 2, 3]
+
+
+def test_a_night_by_lines_finds_what_the_table_refuses_and_so_do_the_nights_after_it(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    many = " ".join(f"{number},{number},n" for number in range(10, 200))
+    load(postgres, night(tmp_path / "1", item_dim=f"{SOUND} {many}"))
+    execute(database, "alter table item_dim add mine text default 'x'; alter table item_dim add check (name <> mine)")
+    load(postgres, night(tmp_path / "2", item_dim=f"{SOUND} {many}"))
+    for number in (3, 4):
+        load(postgres, night(tmp_path / str(number), item_dim=f"1,1,{number} 2,2,x 4,4,d 5,5,x {many}"))
+        assert rows(database, "select id, name from item_dim where id < 10") == [(4, "d"), (1, str(number))]
+        assert rows(database, f"select line from udecdash.rejects where run_id = {number}") == [(2,), (4,)]
+    load(postgres, night(tmp_path / "5", item_dim=f"1,1,4 2,2,b 4,4,d 5,5,e {many}"))
+    assert ids(database, "item_dim")[:4] == [1, 2, 4, 5]
+
+
+def test_tables_that_refer_to_each_other_change_together_and_rows_that_refer_to_nothing_are_rejects(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"create table parent_dim {MADE}); create table kid_dim {MADE}); create table toy_dim {MADE});"
+            "alter table kid_dim add constraint parent foreign key (other_id) references parent_dim;"
+            "alter table toy_dim add constraint kid foreign key (other_id) references kid_dim")  # fmt: skip
+    first = load(postgres, night(tmp_path / "1", parent_dim="1,1,a 2,1,b", kid_dim="1,1,a 2,2,b", toy_dim="1,2,t"))
+    assert first.drift == ("kid_dim: its foreign key parent was made deferrable",
+                           "toy_dim: its foreign key kid was made deferrable")  # fmt: skip
+    load(postgres, night(tmp_path / "2", parent_dim="2,1,b 3,1,c", kid_dim="2,2,b 3,3,c", toy_dim="1,3,t"))
+    assert rows(database, "select count(*) from udecdash.rejects") == [(0,)]
+    # The kid 2 loses its parent, so the toy 1 loses its kid.
+    lost = {"parent_dim": "3,1,c", "kid_dim": "2,2,b 3,3,c", "toy_dim": "1,2,t 2,3,u"}
+    done = load(postgres, night(tmp_path / "3", **lost)).published
+    assert (ids(database, "kid_dim"), ids(database, "toy_dim")) == ([3], [2])
+    assert rows(database, "select table_name, line, reason from udecdash.rejects order by 1") == [
+        ("kid_dim", 1, "foreign key violation (23503) at parent"),
+        ("toy_dim", 1, "foreign key violation (23503) at kid"),
+    ]
+    assert [(one.rows, one.new, one.changed, one.gone) for one in done.values()] == [(1, 0, 0, 1)] * 2 + [(1, 1, 0, 1)]
+
+
+def test_what_the_dashboard_hangs_on_a_row_stays_when_the_row_changes_and_goes_with_it_only_by_its_own_rule(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    columns = [("id", "bigint"), ("canvas_id", "bigint")]
+
+    def items(number: int, text: str) -> None:
+        content = {f"item_dim-{number}.gz": (text.replace(",", "\t").replace(" ", "\n") + "\n").encode()}
+        load(postgres, mini_dump(tmp_path / str(number), {"item_dim": columns}, {"item_dim": content}))
+
+    items(1, "1,1 2,2 3,3")
+    execute(
+        database, "create table star (id bigint references item_dim on delete cascade); insert into star values (1)"
+    )
+    items(2, "1,10 2,2 3,3")
+    assert rows(database, "select canvas_id, s.id from item_dim join star s using (id)") == [(10, 1)]
+    with pytest.raises(TableError, match=r"unique violation \(23505\) at item_dim_canvas_id_key"):
+        items(3, "1,2 2,10 3,3")  # a swap that would take away what hangs on the rows
+    assert rows(database, "select id from star") == [(1,)]
+    items(4, "2,2 3,3")
+    assert rows(database, "select id from star") == []
+    execute(database, "create table pin (id bigint constraint pinned references item_dim); insert into pin values (3)")
+    with pytest.raises(TableError, match=r"foreign key violation \(23503\) at pinned of pin") as refused:
+        items(5, "2,2 4,4")
+    assert "on deletion" in refused.value.hint()
+    assert ids(database, "item_dim") == [2, 3]
+
+
+def test_a_trigger_or_rule_that_drops_rows_is_named_and_nothing_is_published(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"create table item_dim {MADE}); {_ALL.format('item_dim')}"
+            "create rule nowhere as on insert to item_dim where new.id = 4 do instead nothing")  # fmt: skip
+    with pytest.raises(TableError, match="2 rows after the publish and 3 were staged") as refused:
+        load(postgres, night(tmp_path / "1", item_dim=SOUND))
+    assert refused.value.hint() == "Another program, or one of these, changes what is written: rule nowhere"
+    assert ids(database, "item_dim") == [1, 2, 3]
+
+
+def test_what_is_no_table_that_can_be_filled_is_told_before_a_night_and_by_it(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"create table real_one {MADE}); create view a_dim as table real_one;"
+            "create materialized view b_dim as table real_one; create sequence c_dim; create type d_dim as enum ();"
+            f"create index e_dim on real_one (name); create table f_dim (); create table g_dim {MADE});"
+            f"create table heir () inherits (g_dim); create table h_dim {MADE}); create table i_dim {MADE});"
+            "alter table i_dim add constraint acts foreign key (id) references h_dim on delete cascade;"
+            "alter table h_dim enable row level security; alter table h_dim force row level security;"
+            "drop role if exists udt_plain; create role udt_plain; grant select on h_dim to udt_plain")  # fmt: skip
+    names = [f"{letter}_dim" for letter in "abcdefghi"]
+    with db.opened(postgres) as session, session.cursor() as cursor:
+        cursor.execute("set role udt_plain")
+        told = [str(found.told) for found in obstacles.find(cursor, names)]
+    assert [text.partition(" ")[0] for text in told] == [*names[:6], "Row", "heir", "The"]
+    assert told[0] == "a_dim in DB_SCHEMA is a view; the updater fills tables."
+    assert told[6] == "Row level security hides rows of h_dim from udt_plain."
+    with pytest.raises(TableError, match="a_dim in DB_SCHEMA is a view"):
+        load(postgres, night(tmp_path / "1", a_dim=SOUND))
+    checked = postgres.model_copy(update={"path_data_files": night(tmp_path / "2", a_dim=SOUND, z_dim=SOUND)})
+    with db.opened(postgres) as session, session.cursor() as cursor:
+        [finding] = check_database.tables_can_be_filled(checked, cursor)
+    assert (finding.name, finding.code) == ("tables", 5)
+    execute(database, "drop owned by udt_plain; drop role udt_plain")
+
+
+def test_a_key_that_the_table_computes_itself_is_refused(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    computed = "create table item_dim (id bigint generated always as (other_id) stored primary key, other_id bigint)"
+    execute(database, computed)
+    with pytest.raises(TableError, match="item_dim computes its key id itself"):
+        load(postgres, night(tmp_path / "1", item_dim=SOUND))

@@ -1,0 +1,94 @@
+"""Rows that a found table refuses only when they are published: by foreign keys, exclusion, triggers, partitions.
+
+The publish fails at the first of them. Then it is done once more for show, part by part, to find all of them; they are
+staged without these rows, which are rejects, and published again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from udecdash_updater import db, foreign_keys
+from udecdash_updater.canvas import key_of
+from udecdash_updater.staging import STAGING, Staged, Way, source
+
+Write = Callable[[Staged, str, db.Composable], object]
+"""Executes a statement of the publish with a part of a table's staging."""
+_LINES = 2048  # more than a block holds rows
+
+
+def find(cursor: db.Cursor, staged: Sequence[Staged], write: Write, most: int) -> dict[str, dict[str, str]]:
+    """Why each table refuses which rows, by key; at most so many a table. Empty where no row is to blame.
+
+    The transaction must be rolled back.
+    """
+    there = {one.table.name: one for one in staged if one.way is not Way.BUILT and key_of(one.table)}
+    keys = foreign_keys.find(cursor, there)
+    foreign_keys.defer(cursor, keys)
+    found = {name: dict(islice(_of_table(cursor, one, write), most)) for name, one in there.items()}
+    for key in keys:
+        for row in foreign_keys.orphans(cursor, key, key_of(there[key.table].table), most):
+            found[key.table].setdefault(row, f"foreign key violation (23503) at {key.name}")
+    return {table: refused for table, refused in found.items() if refused}
+
+
+def steps_of(staged: Staged) -> list[tuple[str, int]]:
+    """The statements of a table's publish in their order, and how many rows each has to write."""
+    changes = staged.changes
+    if staged.way is Way.FILLED:
+        return [("first_insert", changes.new)]
+    return [
+        ("delete_placed" if changes.placed else "delete_gone", changes.gone + changes.moved),
+        ("update_changed", changes.changed),
+        ("insert_new", changes.new + changes.moved),
+    ]
+
+
+def acting_on(cursor: db.Cursor, table: str) -> str:
+    """The triggers and rules of a table; empty where it has none."""
+    name = {"table": db.identifier(table).as_string(cursor)}
+    return ", ".join(found for (found,) in db.rows(cursor, "acting_on", name))
+
+
+def _of_table(cursor: db.Cursor, staged: Staged, write: Write) -> Iterator[tuple[str, str]]:
+    if not (steps := [step for step, due in steps_of(staged) if due]):
+        return
+    high = int(db.one(cursor, "last_place", {"table": _heap(staged).as_string(cursor)})[0])
+    for step in steps:
+        for place, why in _search(cursor, staged, write, step, 0, high):
+            part = _part(staged, place, place + 1)
+            for (key,) in db.rows(cursor, "staged_key", None, key=db.identifiers(key_of(staged.table)), staging=part):
+                yield key, why
+
+
+def _search(
+    cursor: db.Cursor, staged: Staged, write: Write, step: str, low: int, high: int
+) -> Iterator[tuple[int, str]]:
+    """The places of the rows that cannot be written, and why."""
+    try:
+        with db.savepoint(cursor, "rehearsal"):
+            write(staged, step, _part(staged, low, high))
+    except db.REFUSED as error:
+        if step == "update_changed" and isinstance(error, db.UniqueViolation):
+            return  # two rows swap their values, and others refer to them: nobody is to blame
+        if high - low == 1:
+            yield low, db.reason(error)
+            return
+        middle = (low + high) // 2
+        yield from _search(cursor, staged, write, step, low, middle)
+        yield from _search(cursor, staged, write, step, middle, high)
+
+
+def _heap(staged: Staged) -> db.Composable:
+    return db.identifier(STAGING, "_differing" if staged.way is Way.DIFFERING else staged.table.name)
+
+
+def _part(staged: Staged, low: int, high: int) -> db.Composable:
+    place = "_place" if staged.way is Way.DIFFERING else "ctid"
+    ends = {"low": _tid(low), "high": _tid(high)}
+    return db.statement("staged_part", place=db.identifier(place), staging=source(staged), **ends)
+
+
+def _tid(place: int) -> db.Composable:
+    return db.literal(f"({place // _LINES},{place % _LINES})")

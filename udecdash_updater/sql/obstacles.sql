@@ -1,0 +1,21 @@
+-- obstacles: what stands under these names in DB_SCHEMA and is no table that can be filled, and its kind
+select c.relname::text, c.relkind::text
+from pg_class c
+where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s)
+  and (c.relkind not in ('r', 'p') or not exists (
+    select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))
+union all
+select t.typname::text, 'c' from pg_type t
+where t.typnamespace = to_regnamespace(quote_ident(current_schema())) and t.typname = any (%(tables)s) and t.typrelid = 0
+order by 1
+
+-- veiled: tables among these whose rows policies hide from us, and who we are
+select c.relname::text, current_user::text from pg_class c
+where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s)
+  and c.relrowsecurity and row_security_active(c.oid)
+order by 1
+
+-- inherited: tables among these that show another one's rows too, and that one
+select c.relname::text, i.inhrelid::regclass::text from pg_class c join pg_inherits i on i.inhparent = c.oid
+where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s) and c.relkind = 'r'
+order by 1, 2
