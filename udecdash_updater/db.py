@@ -115,14 +115,6 @@ def transaction(connection: Connection, *, repeatable: bool = False) -> Iterator
 
 
 @contextlib.contextmanager
-def undone(connection: Connection) -> Iterator[Cursor]:
-    """A transaction that is rolled back at its end, whatever it did."""
-    with transaction(connection) as cursor:
-        yield cursor
-        connection.rollback()
-
-
-@contextlib.contextmanager
 def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
     """A part of a transaction that may fail, by whatever exception, without ending it."""
     mark = sql.Identifier(name)

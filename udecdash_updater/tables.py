@@ -75,8 +75,9 @@ def _more_refused(settings: Settings, staged: Sequence[Staged], refused: dict[st
         db.run(cursor, step, None, **_parts(cursor, one, step, part))
 
     doing = db.told("looking for what the tables refuse")
-    with doing, db.opened(settings) as connection, db.undone(connection) as cursor:
+    with doing, db.opened(settings) as connection, db.transaction(connection) as cursor:
         found = refusals.find(cursor, staged, write, settings.max_rejected_rows + 1)
+        connection.rollback()
     new = any(rows.keys() - refused.get(table, {}).keys() for table, rows in found.items())
     for table, rows in found.items():
         LOGGER.warning("%s refuses %d rows; it is staged once more, without them", table, len(rows))
