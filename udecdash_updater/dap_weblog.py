@@ -1,12 +1,11 @@
-"""The web log of Canvas Data 2 in the form of Canvas Data 1's, line by line, so that one road loads both."""
+"""The web log of Canvas Data 2 in the form of Canvas Data 1's, so that one road loads both."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import BinaryIO, cast
 
 from udecdash_updater import dap_schema, rows
 from udecdash_updater.dap_batches import WEB_LOGS, Batch
@@ -14,15 +13,13 @@ from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dap_schema import ACTION
 from udecdash_updater.dump import REQUESTS, DumpFile
 from udecdash_updater.errors import DumpError
-from udecdash_updater.sieve import FILTERED_BY, KEPT, pieces
+from udecdash_updater.sieve import FILTERED_BY, KEPT
 
 _NULL = b"\\N"
 _NEEDED = ("id", "timestamp", "user_id", "course_id", "url")
 _IDS = ("course_id", "quiz_id", "discussion_id", "conversation_id", "assignment_id")
 _KNOWN = 1 << 18  # ids remembered for each column
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
-
-_Change = tuple[int, Callable[[bytes], bytes]]
 
 
 def files(batches: Sequence[Batch]) -> list[DumpFile]:
@@ -51,27 +48,36 @@ def _columns(header: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def with_ids(file: DumpFile, ids: Ids) -> DumpFile:
-    """The file with what turns its bytes into lines of the log's own form, ids made the dashboard's."""
+    """The file with what turns its lines into those of the log's own form, ids made the dashboard's."""
     width = len(dap_schema.columns(file.path, WEB_LOGS))
-    changes = _changes(file.columns[:width], ids)
-    user, action = file.columns.index("user_id"), file.columns.index(ACTION) if ACTION in file.columns else -1
-
-    def translate(plain: BinaryIO) -> BinaryIO:
-        lines = _translated(plain, width, len(file.columns) - width, changes, (user, action))
-        return cast("BinaryIO", rows.LineReader(lines))
-
-    return replace(file, translate=translate)
+    return replace(file, lacking=len(file.columns) - width, change=_change(file.columns, width, ids))
 
 
-def _changes(columns: Sequence[str], ids: Ids) -> list[_Change]:
-    changes: list[_Change] = [(columns.index("timestamp"), _stamp)]
-    if ids.shard or ids.users:
-        changes += [(columns.index(name), _mapped(ids.of)) for name in _IDS if name in columns]
-        changes.append((columns.index("user_id"), _mapped(ids.user)))
-    return changes
+def _change(columns: Sequence[str], width: int, ids: Ids) -> Callable[[list[bytes]], None]:
+    time, user = columns.index("timestamp"), columns.index("user_id")
+    action = columns.index(ACTION) if ACTION in columns else None
+    mapped, lacking = _mapped(columns[:width], ids), [_NULL] * (len(columns) - width)
+
+    def change(fields: list[bytes]) -> None:
+        fields[time] = _stamp(fields[time])
+        for place, of in mapped:
+            fields[place] = of(fields[place])
+        if action is not None and fields[action] == b"D":  # nothing but its key came: it is filtered (R1)
+            fields[user] = _NULL
+        fields += lacking
+
+    return change
 
 
-def _mapped(of: Callable[[int], int]) -> Callable[[bytes], bytes]:
+def _mapped(columns: Sequence[str], ids: Ids) -> list[tuple[int, Callable[[bytes], bytes]]]:
+    """What makes the ids at these places the dashboard's; nothing where they are."""
+    if not (ids.shard or ids.users):
+        return []
+    of = [(columns.index(name), _remembered(ids.of)) for name in _IDS if name in columns]
+    return [*of, (columns.index("user_id"), _remembered(ids.user))]
+
+
+def _remembered(of: Callable[[int], int]) -> Callable[[bytes], bytes]:
     @functools.lru_cache(maxsize=_KNOWN)
     def changed(field: bytes) -> bytes:
         return b"%d" % of(int(field)) if _NUMBER.fullmatch(field) else field  # another is its own reject
@@ -82,26 +88,3 @@ def _mapped(of: Callable[[int], int]) -> Callable[[bytes], bytes]:
 def _stamp(field: bytes) -> bytes:
     """`2026-11-01T12:00:00.000Z` as Canvas Data 1 wrote it; whether it is a time at all is judged with the others."""
     return field[:10] + b" " + field[11:-1] if field[10:11] == b"T" and field.endswith(b"Z") else field
-
-
-def _translated(
-    plain: BinaryIO, width: int, lacking: int, changes: Sequence[_Change], places: tuple[int, int]
-) -> Iterator[bytes]:
-    """Many lines at a time, which costs half of what line by line does."""
-    user, action = places
-    end = b"\t\\N" * lacking
-    for piece in pieces(plain):
-        if piece is None:
-            yield b"x" * (rows.LONGEST + 1) + b"\n"  # its own reject, as the line itself would be
-            continue
-        lines = piece.replace(b"\r\n", b"\n").removesuffix(b"\r").split(b"\n")
-        for number, line in enumerate(lines):
-            fields = line.split(b"\t")
-            if len(fields) != width:  # its own reject
-                continue
-            for place, change in changes:
-                fields[place] = change(fields[place])
-            if action >= 0 and fields[action] == b"D":  # nothing but its key came: it is filtered (R1)
-                fields[user] = _NULL
-            lines[number] = b"\t".join(fields) + end
-        yield b"\n".join(lines)

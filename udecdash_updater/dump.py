@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from udecdash_updater import rows
 from udecdash_updater.errors import DumpError, SettingsError
@@ -51,8 +50,8 @@ class DumpFile:
 
     `checksum` is what `rows.trailer` tells of an archive, `rows.checksum` of unpacked requests. `earliest`, of requests
     only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the
-    path's own is not enough; `translate` turns its bytes into lines of the log's own form. `content`
-    is a digest of what a full table's archive holds; `verify` fills it in.
+    path's own is not enough. `change` makes a line's fields those of `columns`, of which lines lack the
+    last `lacking`. `content` is a digest of what a full table's archive holds; `verify` fills it in.
     """
 
     table: str
@@ -63,7 +62,8 @@ class DumpFile:
     earliest: str = ""
     checksum: int | None = None
     label: str = ""
-    translate: Callable[[BinaryIO], BinaryIO] | None = field(default=None, compare=False)
+    lacking: int = 0
+    change: Callable[[list[bytes]], None] | None = field(default=None, compare=False)
     content: str = field(default="", compare=False)
 
     @property

@@ -45,6 +45,9 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
 
 
 _FEW = 20_000  # requests: to look up each by its id costs less than to compare their whole time range
+_LITTLE = 4 << 20  # bytes of files on disk: less is staged by one connection, for all that tables and commits cost
+_HERE = db.identifier("pg_temp", "_staged_requests")
+_ASIDE = db.identifier(STAGING, REQUESTS)
 _Numbered = tuple[int, DumpFile]
 _Counted = list[tuple[int, FileCount]]
 
@@ -94,20 +97,46 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
 
 
 def _append(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int, also: Also | None) -> _Done:
-    """A later load: the files side by side into staging, what is known already left out, the rest in load order."""
+    """A later load: the files into staging, what is known already left out, the rest in load order."""
+    if sum(file.size for file in files) <= _LITTLE:
+        with db.transaction(connection) as cursor:
+            gate = _stage_here(cursor, settings)
+            counts = [_copy_numbered(cursor, _HERE, number, file, gate) for number, file in enumerate(files)]
+            return _insert(cursor, settings, _HERE, counts, gate.rejects, run, also)
     with db.transaction(connection) as cursor:
-        _create_staging(cursor)
+        _drop_staging(cursor)
+        db.run(cursor, "create_request_staging", staging=_ASIDE, parts=_staged_columns(cursor))
     staged = _stage_all(settings, list(enumerate(files)))
     rejects = [reject for _, found in staged for reject in found]
     if len(rejects) > settings.max_rejected_rows:
         raise too_many(rejects, settings.max_rejected_rows)
     by_number = dict(chain.from_iterable(counted for counted, _ in staged))
     with db.transaction(connection) as cursor:
-        _begin(cursor, settings)
-        dashboard.index_requests(cursor)  # what is known is looked up in them
-        counts = _insert_new(cursor, [by_number[number] for number in range(len(files))])
-        _end(cursor, run, counts, rejects, also)
+        counts = [by_number[number] for number in range(len(files))]
+        done = _insert(cursor, settings, _ASIDE, counts, rejects, run, also)
         _drop_staging(cursor)
+    return done
+
+
+def _stage_here(cursor: db.Cursor, settings: Settings) -> Rejects:
+    """A staging of this transaction alone: what a small night costs is connections, commits and tables, not rows."""
+    db.run(cursor, "stage_compared", table=_HERE, parts=_staged_columns(cursor))
+    return Rejects(REQUESTS, settings.max_rejected_rows)
+
+
+def _insert(
+    cursor: db.Cursor,
+    settings: Settings,
+    staging: db.Composable,
+    counts: list[FileCount],
+    rejects: list[Reject],
+    run: int,
+    also: Also | None,
+) -> _Done:
+    _begin(cursor, settings)
+    dashboard.index_requests(cursor)  # what is known is looked up in them
+    counts = _insert_new(cursor, staging, counts)
+    _end(cursor, run, counts, rejects, also)
     return counts, rejects
 
 
@@ -130,19 +159,18 @@ def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence
     ledger.demand_newest(cursor, run)
 
 
-def _create_staging(cursor: db.Cursor) -> None:
+def _staged_columns(cursor: db.Cursor) -> db.Composable:
     """Staging asks of a row what the table asks, so that COPY tells the line that breaks it."""
-    _drop_staging(cursor)
     found = canvas.look(cursor, REQUESTS)
     needed = {"id", "timestamp", *found.required}
     kinds = {name: found.types.get(name, "text") for name in KEPT}
     parts = [db.definition(name, kind + (" not null" if name in needed else "")) for name, kind in kinds.items()]
     parts += [limits.clause(check) for check in found.checks if check.columns <= set(KEPT)]
-    db.run(cursor, "create_request_staging", parts=db.comma(parts))
+    return db.comma([db.definition("file", "integer not null"), *parts])
 
 
 def _drop_staging(cursor: db.Cursor) -> None:
-    db.run(cursor, "drop_request_staging")
+    db.run(cursor, "drop_request_staging", staging=_ASIDE)
 
 
 def _stage_all(settings: Settings, files: list[_Numbered]) -> list[tuple[_Counted, list[Reject]]]:
@@ -157,13 +185,15 @@ def _stage_stream(settings: Settings, stream: int, files: list[_Numbered]) -> tu
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.told("staging requests"), db.opened(settings) as connection, db.transaction(connection) as cursor:
         table = db.identifier(STAGING, f"{REQUESTS}_{stream}")
-        db.run(cursor, "create_request_stream", table=table)
-        counted = []
-        for number, file in files:
-            cursor.execute(db.statement("number_file", table=table, column=db.identifier("file")), {"number": number})
-            counted.append((number, _copy_file(cursor, table, file, gate)))
+        db.run(cursor, "create_request_stream", table=table, staging=_ASIDE)
+        counted = [(number, _copy_numbered(cursor, table, number, file, gate)) for number, file in files]
         cursor.execute(db.statement("analyze", table=table))
     return counted, gate.rejects
+
+
+def _copy_numbered(cursor: db.Cursor, table: db.Composable, number: int, file: DumpFile, gate: Rejects) -> FileCount:
+    cursor.execute(db.statement("number_file", table=table, column=db.identifier("file")), {"number": number})
+    return _copy_file(cursor, table, file, gate)
 
 
 def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
@@ -188,7 +218,6 @@ def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile,
 
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
-        body = file.translate(body) if file.translate else body
         loaded = way(cursor, table, file, body, tally, reject)
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
@@ -206,14 +235,14 @@ def _copy_lines(
     return copy_batches(cursor, table, KEPT, kept_lines(body, file, tally, reject), reject)
 
 
-def _insert_new(cursor: db.Cursor, counts: list[FileCount]) -> list[FileCount]:
-    repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests"))
+def _insert_new(cursor: db.Cursor, staging: db.Composable, counts: list[FileCount]) -> list[FileCount]:
+    repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests", staging=staging))
     known: dict[int, int] = {}
     if sum(count.loaded for count in counts) > _FEW:
-        first, last = db.one(cursor, "staged_request_span")
-        known = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}))
-    elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise"))
-    inserted = db.run(cursor, "insert_requests")
+        first, last = db.one(cursor, "staged_request_span", staging=staging)
+        known = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}, staging=staging))
+    elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise", staging=staging))
+    inserted = db.run(cursor, "insert_requests", staging=staging)
     left_out = Counter(repeated) + Counter(known) + Counter(elsewhere)
     new = [count.without(repeated=left_out[n]) for n, count in enumerate(counts)]
     if inserted != sum(count.loaded for count in new):

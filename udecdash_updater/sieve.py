@@ -39,9 +39,10 @@ _LONGEST_RUN = 63  # of backslashes; a longer one gets the closer look
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the columns stand that are looked at, and what takes the kept ones from a line's fields."""
+    """A line's width, what makes its fields the columns, where those are that count, and what takes the kept ones."""
 
     width: int
+    change: Callable[[list[bytes]], None] | None
     places: tuple[int, ...]
     kept: Callable[[Sequence[bytes]], tuple[bytes, ...]]
 
@@ -125,7 +126,7 @@ def _layout(file: DumpFile) -> _Layout:
     if lacking := [name for name in (*KEPT, *FILTERED_BY) if name not in place]:
         raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
     places = tuple(place[name] for name in _LOOKED_AT)
-    return _Layout(len(place), places, itemgetter(*(place[name] for name in KEPT)))
+    return _Layout(len(place) - file.lacking, file.change, places, itemgetter(*(place[name] for name in KEPT)))
 
 
 def _sift(
@@ -134,13 +135,16 @@ def _sift(
     """Rule R1, line by line: the numbers and the lines of what is kept."""
     numbers: list[int] = []
     kept: list[bytes] = []
-    width, columns = layout.width, layout.kept
+    width, change, columns = layout.width, layout.change, layout.kept
     key, time, user, course, url, real_user, developer_key = layout.places
     for number, line in enumerate(lines, start=first):
         fields = (line if plain else line.removesuffix(b"\r")).split(b"\t")
         if len(fields) != width:
             reject(number, f"{len(fields)} columns instead of {width}")
-        elif (
+            continue
+        if change:
+            change(fields)
+        if (
             fields[user] == _NULL
             or fields[course] == _NULL
             or fields[real_user] != _NULL

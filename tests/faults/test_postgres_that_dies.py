@@ -46,8 +46,8 @@ create trigger hold before insert or update on zz_dim for each row when (new.id 
 HOLD_REQUESTS = """
 create trigger hold before insert on requests for each row when (new.id = '25') execute function hold_row(3);
 create function hold_staging() returns event_trigger language plpgsql as $$ begin
-    if to_regclass('udecdash_staging.requests_0') is not null then
-        create or replace trigger hold before insert on udecdash_staging.requests_0
+    if to_regclass('pg_temp._staged_requests') is not null then
+        create or replace trigger hold before insert on pg_temp._staged_requests
             for each row when (new.id = '25') execute function public.hold_row(4);
     end if;
 end $$;

@@ -51,8 +51,16 @@ NIGHT = st.dictionaries(
     st.sampled_from([f"requests-0000{n}-{n}{n}.gz" for n in range(4)]), FILE, min_size=1, max_size=4
 )
 NIGHTS = st.lists(NIGHT, min_size=1, max_size=4)
-# Known ids are looked up one by one where few requests came, else the whole time range is compared first.
-WAYS = (0, requests._FEW)
+# Where little came, one connection stages it, and known ids are looked up one by one; else streams do, and the whole
+# time range is compared first. Both as they are, and both with the thresholds at nothing.
+WAYS = ((0, 0), (requests._FEW, requests._LITTLE))
+Way = tuple[int, int]
+
+
+def take(patch: pytest.MonkeyPatch, way: Way) -> None:
+    """Let loads go this way, whatever comes."""
+    patch.setattr(requests, "_FEW", way[0])
+    patch.setattr(requests, "_LITTLE", way[1])
 
 
 def model(nights: list[dict[str, list[Asked]]]) -> list[list[str]]:
@@ -85,12 +93,12 @@ def folders(tmp_path: Path) -> Iterator[Path]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(nights=NIGHTS, few=st.sampled_from(WAYS))
+@given(nights=NIGHTS, way=st.sampled_from(WAYS))
 def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
-    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], few: int
+    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], way: Way
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "_FEW", few)
+        take(patch, way)
         judge(postgres, database, folders, nights)
 
 
@@ -113,11 +121,11 @@ def judge(
     assert newest == (rows(database, "select 7, max(local_id) from requests") if expected else [])
 
 
-@pytest.mark.parametrize("few", WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_an_id_that_comes_again_at_another_time_is_the_same_request(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
-    monkeypatch.setattr(requests, "_FEW", few)
+    take(monkeypatch, way)
     first = request_line(id="a", timestamp="2021-04-01 10:00:00") + request_line(
         id="b", timestamp="2021-04-01 11:00:00"
     )
@@ -131,11 +139,11 @@ def test_an_id_that_comes_again_at_another_time_is_the_same_request(
     assert found == [("a", "2021-04-01"), ("b", "2021-04-01"), ("c", "2021-06-02")]
 
 
-@pytest.mark.parametrize("few", WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_months_of_history_come_again_in_other_files_beside_one_new_day(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
-    monkeypatch.setattr(requests, "_FEW", few)
+    take(monkeypatch, way)
     days = [f"2021-{month:02d}-{day:02d}" for month in range(1, 7) for day in range(1, 29)]
     lines = [request_line(id=f"{day}/{n}", timestamp=f"{day} 10:{n:02d}:00") for day in days for n in range(5)]
     daily = {f"requests-{n:05d}-aa.gz": b"".join(lines[5 * n : 5 * n + 5]) for n in range(len(days))}

@@ -12,15 +12,15 @@ lock table requests in share row exclusive mode
 select coalesce(max(local_id), 0) from requests
 
 -- staged_request_span: the time range that the staged requests cover
-select min(timestamp), max(timestamp) from udecdash_staging.requests
+select min(timestamp), max(timestamp) from {staging}
 
 -- delete_known_requests: ids that are in requests already, looked for only in the files' own time range
-with gone as (delete from udecdash_staging.requests s using requests r
+with gone as (delete from {staging} s using requests r
     where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file)
 select file, count(*) from gone group by file
 
 -- delete_requests_known_otherwise: ids that are in requests under another time, each looked up in the index of ids
-with gone as (delete from udecdash_staging.requests s
+with gone as (delete from {staging} s
     where exists (select from requests r where r.id = s.id offset 0) returning s.file) -- offset 0: never by a scan
 select file, count(*) from gone group by file
 
@@ -56,13 +56,13 @@ select course_id, count(*) from unprocessable_interactions group by course_id
 on conflict do nothing
 
 -- create_request_staging: what the streams fill, one child each, in file order; file is its place in it (rule R14)
-create unlogged table udecdash_staging.requests (file integer not null, {parts}) with (autovacuum_enabled = off)
+create unlogged table {staging} ({parts}) with (autovacuum_enabled = off)
 
 -- create_request_stream: one stream's part of the staging
-create unlogged table {table} () inherits (udecdash_staging.requests) with (autovacuum_enabled = off)
+create unlogged table {table} () inherits ({staging}) with (autovacuum_enabled = off)
 
 -- drop_request_staging: emptied after each run, and before the next where a run was killed
-drop table if exists udecdash_staging.requests cascade
+drop table if exists {staging} cascade
 
 -- more_memory: for sorting a night's rows and building indexes, each by several processes; this transaction's only
 select set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', '256MB', true),
@@ -79,11 +79,11 @@ select (select min(top) from unnest(%(tops)s::bigint[]) top where top >= local_i
 
 -- delete_repeated_requests: the same id twice in this load: the first in load order stays
 with many as materialized (
-    select hashtextextended(id, 0) as mark from udecdash_staging.requests group by 1 having count(*) > 1),
+    select hashtextextended(id, 0) as mark from {staging} group by 1 having count(*) > 1),
 ranked as (
     select s.tableoid as part, s.ctid as place, row_number() over (partition by s.id order by s.file, s.ctid) as copy
-    from udecdash_staging.requests s join many on hashtextextended(s.id, 0) = mark),
-gone as (delete from udecdash_staging.requests s using ranked r
+    from {staging} s join many on hashtextextended(s.id, 0) = mark),
+gone as (delete from {staging} s using ranked r
     where s.tableoid = r.part and s.ctid = r.place and r.copy > 1 returning s.file)
 select file, count(*) from gone group by file
 
@@ -91,4 +91,4 @@ select file, count(*) from gone group by file
 insert into requests (id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id,
     url, user_agent)
 select id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id, url, user_agent
-from udecdash_staging.requests order by file, ctid
+from {staging} order by file, ctid
