@@ -38,10 +38,16 @@ def wrong_interactions(connection: Connection, truth: dict[str, Any]) -> list[st
     return wrong
 
 
+def wrong_ids(connection: Connection, ids: dict[str, Any]) -> list[str]:
+    """Whether `unprocessable_interactions` tells of other requests than these."""
+    wrong: list[str] = []
+    _expect(_checksum(connection, "id", _LOGGED), ids, "unprocessable ids", wrong)
+    return wrong
+
+
 def wrong_unprocessable(connection: Connection, truth: dict[str, Any]) -> list[str]:
     """What of `unprocessable` differs; each request must be there once."""
-    wrong: list[str] = []
-    _expect(_checksum(connection, "id", _LOGGED), truth["ids"], "unprocessable ids", wrong)
+    wrong = wrong_ids(connection, truth["ids"])
     with connection.cursor() as cursor:
         cursor.execute("select count(*) from unprocessable_interactions")
         rows = (cursor.fetchone() or (0,))[0]

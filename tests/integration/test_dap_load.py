@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 from psycopg2.sql import SQL, Identifier
 
-from tests import dap_nights, nights
+from tests import dap_nights, nights, truth
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.demo.canvas_data_2 import ELSEWHERE, Ids
 from udecdash_updater.demo.university import generate
@@ -18,6 +19,7 @@ from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
 SHARD = 15_772
+DAYS = "course_interactions"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def university(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def expected(university: Path, night: int, view: str) -> dict[str, set[str]]:
-    """Each table's keys with device, in local ids: course, item, user, time."""
+    """Each table's keys with device, in local ids: course, item, user, time; and whose days they are."""
     local = Ids(university / "cd1" / f"night{night}" / "dataFiles").local
     found = {}
     for table in INTERACTION_TABLES:
@@ -44,7 +46,8 @@ def expected(university: Path, night: int, view: str) -> dict[str, set[str]]:
             "|".join([local("course_dim", course), item, local("user_dim", user), *rest])
             for course, item, user, *rest in lines
         }
-    return found
+    keys = [key.split("|") for keys in found.values() for key in keys]
+    return {**found, DAYS: {f"{course}|{user}|{viewed[:10]}" for course, _, user, viewed, *_ in keys}}
 
 
 def written(database: Connection, local: Callable[[str, int], str]) -> dict[str, set[str]]:
@@ -59,6 +62,10 @@ def written(database: Connection, local: Callable[[str, int], str]) -> dict[str,
                 "|".join(map(str, (local("course_dim", course), item, local("user_dim", user), *rest)))
                 for course, item, user, *rest in cursor.fetchall()
             }
+        cursor.execute("select course_id, user_id, interaction_date, year_month from course_interactions")
+        days = cursor.fetchall()
+    assert all(month == day.year * 100 + day.month for _, _, day, month in days)
+    found[DAYS] = {f"{local('course_dim', course)}|{local('user_dim', user)}|{day}" for course, user, day, _ in days}
     return found
 
 
@@ -84,15 +91,21 @@ def by_canvas_id(database: Connection, *, moved: bool) -> Callable[[str, int], s
     return local
 
 
+def left_over(university: Path) -> dict[str, Any]:
+    """The requests that lead nowhere after both nights; an id is the same in both tellings."""
+    ids: dict[str, Any] = nights.truth(university / "cd1" / "night2")["cumulative"]["unprocessable_ids"]
+    return ids
+
+
 def wrong(
-    database: Connection, truth: dict[str, set[str]], *, moved: bool = False
+    database: Connection, due: dict[str, set[str]], *, moved: bool = False
 ) -> dict[str, tuple[list[str], list[str]]]:
     """What is there and should not be, and what lacks."""
     found = written(database, by_canvas_id(database, moved=moved))
     return {
-        table: (sorted(found[table] - truth[table])[:5], sorted(truth[table] - found[table])[:5])
-        for table in truth
-        if found[table] != truth[table]
+        table: (sorted(found[table] - due[table])[:5], sorted(due[table] - found[table])[:5])
+        for table in due
+        if found[table] != due[table]
     }
 
 
@@ -104,10 +117,13 @@ def test_a_snapshot_and_then_changes_give_the_interactions_of_canvas_data_1(
     dap_nights.fetch(university / "served", tmp_path, 1)
     nights.process(settings, dap_nights.load(settings, tmp_path).run)
     assert wrong(database, expected(university, 1, "keys")) == {}
+    told = nights.truth(university / "cd1" / "night1")["unprocessable"]
+    assert truth.wrong_unprocessable(database, told) == []  # the same requests, for the same reasons
 
     dap_nights.fetch(university / "served", tmp_path, 2, since=1)
     nights.process(settings, dap_nights.load(settings, tmp_path).run)
     assert wrong(database, expected(university, 2, "keys-cumulative")) == {}
+    assert truth.wrong_ids(database, left_over(university)) == []
 
 
 def test_a_site_that_moves_keeps_its_history_and_goes_on_from_it(
@@ -117,6 +133,7 @@ def test_a_site_that_moves_keeps_its_history_and_goes_on_from_it(
     dap_nights.fetch(university / "served", tmp_path, 2)
     nights.process(postgres, dap_nights.load(postgres, tmp_path).run)
     assert wrong(database, expected(university, 2, "keys-cumulative"), moved=True) == {}
+    assert truth.wrong_ids(database, left_over(university)) == []
 
 
 # What Canvas Data 2 cannot tell (of correct answers not that they are shown once), or
