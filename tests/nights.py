@@ -81,6 +81,7 @@ def load(
             changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
             changed += foreign_keys.make_deferrable(cursor, names)
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
+        tables.keep_lines(settings, published)
         with db.opened(settings) as connection, connection.cursor() as cursor:
             loaded = requests.known_files(cursor)
         files, damaged = dump.verify(dump.new_request_files(found, loaded, compare=compare))

@@ -131,7 +131,7 @@ def load_tables(night: Night) -> None:
         night.warn(text)
     with night.progress.over(_full_files(found)):
         published = tables.load(settings, found, night.run, night.options)
-    night.published = True
+    night.published = published
     for table, reason in night.open_ledger.rows("accepted_doubts"):
         night.warn(f"{table} ({reason}) was accepted as it is")
     changes = [sum(getattr(p, name) for p in published) for name in ("rows", "new", "changed", "gone")]

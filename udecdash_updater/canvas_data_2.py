@@ -56,7 +56,7 @@ def load_tables(night: Night) -> None:
     """The tables of Canvas Data 2 and the dashboard's relations on top of them, in one transaction."""
     with night.progress.over(_files(night)):
         done = dap_load.load(night.settings, night.batches, night.run, night.options)
-    night.published = True
+    night.published = done.published
     for table, reason in night.open_ledger.rows("accepted_doubts"):
         night.warn(f"{table} ({reason}) was accepted as it is")
     if altered := [*done.widened, *(name for merged in done.merged for name in merged.altered)]:

@@ -66,13 +66,24 @@ class Print:
     places: Decimal
 
 
-def take_print(cursor: db.Cursor, table: Table, found: Found) -> Print | None:
-    """The print of the table, which may not be there yet; None where the server cannot tell any."""
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """A table that was loaded by all its lines, which are not kept yet."""
+
+    table: Table
+    counts: tuple[FileCount, ...]
+
+    @property
+    def files(self) -> tuple[DumpFile, ...]:
+        """Those that the lines are read from."""
+        return tuple(count.file for count in self.counts)
+
+
+def take_print(cursor: db.Cursor, table: db.Composable) -> Print | None:
+    """The print of a table; None where the server cannot tell any."""
     if db.version(cursor) < db.HASHES_RECORDS:
         return None
-    return (
-        Print(*db.one(cursor, "table_print", table=db.identifier(table.name))) if found.types else Print(0, Decimal(0))
-    )
+    return Print(*db.one(cursor, "table_print", table=table))
 
 
 def recall(cursor: db.Cursor, table: Table, found: Found, now: Print) -> Known | None:
@@ -84,28 +95,28 @@ def recall(cursor: db.Cursor, table: Table, found: Found, now: Print) -> Known |
     return None
 
 
-def keep(cursor: db.Cursor, table: Table, counts: Sequence[FileCount]) -> bool:
-    """Keep the lines that the files of a load hold, until it is published; whether they can be kept.
-
-    They cannot where one was rejected: who loads such files again must be told of it again.
-    """
-    number = int(db.one(cursor, "keep_lines", {"table": table.name})[0])
+def forget(cursor: db.Cursor, table: Table) -> None:
+    """What is kept of a table that will be loaded by all its lines counts no more."""
+    number = int(db.one(cursor, "forget_line_set", {"table": table.name})[0])
     db.run(cursor, "drop_staging", tables=_name(number))
-    if any(count.rejected or not _as_declared(table, count.file) for count in counts):
-        return False
+
+
+def can_be_kept(table: Table, counts: Sequence[FileCount]) -> bool:
+    """Whether a load can be: not where a line was rejected, because who loads it again must be told of it again."""
+    return not any(count.rejected or not _as_declared(table, count.file) for count in counts)
+
+
+def keep(cursor: db.Cursor, unkept: Unkept) -> None:
+    """Keep the lines of a load that is published: a digest of each, for the next night.
+
+    Raises UnlikeError, or what COPY raises, for a key that no line of ours can hold, as one with a carriage return.
+    """
+    table, counts = unkept.table, unkept.counts
     if sum(count.lines for count in counts) < WORTH_KEEPING or not key_of(table):
-        return True  # the files' contents alone
-    try:
-        with db.savepoint(cursor, "kept"):
-            _fill(cursor, table, _name(number), counts)
-    except (UnlikeError, *db.BAD_ROW):  # a key that a line of our own cannot hold, as one with a carriage return
-        return False
-    return True
-
-
-def _fill(cursor: db.Cursor, table: Table, lines: db.Composable, counts: Sequence[FileCount]) -> None:
+        return
+    lines = _name(db.one(cursor, "line_set", {"table": table.name})[0])
     db.run(cursor, "create_lines", lines=lines)
-    again = [_copy(cursor, table, count.file, lines, heard=False) for count in counts]
+    again = [_copy(cursor, table, count.file, lines) for count in counts]
     if any(count.repeated for count in counts):
         _delete_repeats(cursor, lines, again)
 
@@ -170,24 +181,28 @@ def publish(
     counts: Sequence[FileCount],
     newest: datetime | None,
     known: Known | None,
-    untouched: Decimal | None,
+    now: Print,
 ) -> None:
-    """What was kept of a load counts from now on; at the end of the transaction's work on the table.
+    """What is kept of a load counts from now on; at the end of the transaction's work on the table.
 
-    `known`: what the lines that differ were compared with, and whose place they take. `untouched`: the sum of the rows
-    that were looked at and left; None where nobody else could write. Where it is another one by now, nothing is kept.
+    `known`: what the lines that differ were compared with, and whose place they take. `now`: the table's print.
     """
     if known:
         db.run(cursor, "renew_lines", {"table": table.name}, lines=_name(known.number))
-    held, places, left = db.one(cursor, "print_after", table=db.identifier(table.name))
-    if untouched is not None and left != untouched:
-        db.run(cursor, "forget_line_set", {"table": table.name})
-        return
     shape = None if known else _shape(table, look(cursor, table.name))
     contents = list(_contents([count.file for count in counts]))
     numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
-    told = {"shape": shape, "contents": contents, "counts": numbers, "rows": held, "newest": newest, "print": places}
-    db.run(cursor, "publish_lines", {"table": table.name, **told})
+    told = {"shape": shape, "contents": contents, "counts": numbers, "rows": now.rows, "newest": newest}
+    db.run(cursor, "publish_lines", {"table": table.name, "print": now.places, **told})
+
+
+def print_after(cursor: db.Cursor, table: Table, before: Print, taken: Decimal) -> Print | None:
+    """The table's print at the end of a transaction that took away what `print_of_taken` told as `taken`.
+
+    None where the rows that it left alone are not those of `before`: somebody else has written.
+    """
+    held, places, left = db.one(cursor, "print_after", table=db.identifier(table.name))
+    return Print(held, places) if left == before.places - taken else None
 
 
 def _name(number: int) -> db.Composable:
@@ -206,13 +221,13 @@ def _contents(files: Sequence[DumpFile]) -> tuple[str, ...]:
     return contents if all(contents) else ()
 
 
-def _copy(cursor: db.Cursor, table: Table, file: DumpFile, target: db.Composable, *, heard: bool = True) -> FileCount:
+def _copy(cursor: db.Cursor, table: Table, file: DumpFile, target: db.Composable) -> FileCount:
     """Key and digest of each line of a file, but of those that are filtered; how many there were."""
     key, drops, filtered = _key(table, file), dropping(table.name, file), 0
 
     def told() -> Iterator[bytes]:
         nonlocal filtered
-        for lines in _lines(file, heard=heard):
+        for lines in _lines(file):
             kept = [line for line in lines if not drops(line)] if drops else lines
             filtered += len(lines) - len(kept)
             yield b"".join([b"%b\t%d\n" % (key(line), _digest(line)) for line in kept])
@@ -225,7 +240,7 @@ def _digest(line: bytes) -> int:
     return xxhash.xxh3_64_intdigest(line) - _LOWEST
 
 
-def _lines(file: DumpFile, *, heard: bool) -> Iterator[list[bytes]]:
+def _lines(file: DumpFile, *, heard: bool = True) -> Iterator[list[bytes]]:
     with rows.reading(file.path, heard=heard) as plain:
         for piece in pieces(rows.skip_header(plain) if file.header else plain):
             if piece is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +19,7 @@ from udecdash_updater.options import RunOptions
 from udecdash_updater.progress import Progress
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import Summary
+from udecdash_updater.tables import Published
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Night:
     dump: Dump | None = None
     request_files: tuple[DumpFile, ...] = ()
     batches: tuple[Batch, ...] = ()
-    published: bool = False
+    published: Sequence[Published] = ()
     enqueued: Enqueued | None = None
     summary: Summary | None = None
 

@@ -41,7 +41,7 @@ class Staged:
 
     `had`: how many rows the table holds. `newest`: when the newest of the rows was created or changed, where the
     table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will be,
-    and this is what the table was like before.
+    and this is the print of the table before it, or of the one that was built.
     """
 
     table: Table
@@ -89,7 +89,7 @@ def stage(
     `refused`: why the table itself does not take the rows of some keys, when they are staged once more.
     """
     found = look(cursor, table.name)
-    was = None if refused else lines.take_print(cursor, table, found)
+    was = lines.take_print(cursor, db.identifier(table.name)) if found.types and not refused else None
     if was and (known := lines.recall(cursor, table, found, was)):
         if known.holds(files):
             return _unchanged(table, found, files, known)
@@ -99,8 +99,11 @@ def stage(
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
         return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy, refused) for file in files]
 
+    lines.forget(cursor, table)
     staged = stage_from(cursor, table, fill, settings, line_by_line=True)
-    return replace(staged, kept=was if was and lines.keep(cursor, table, staged.counts) else None)
+    if staged.way is Way.BUILT:  # whole as it is, only its schema will be another
+        was = lines.take_print(cursor, db.identifier(STAGING, table.name))
+    return replace(staged, kept=was if lines.can_be_kept(table, staged.counts) else None)
 
 
 def _unchanged(table: Table, found: Found, files: Sequence[DumpFile], known: Known) -> Staged:

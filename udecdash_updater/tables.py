@@ -16,6 +16,7 @@ from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
+from udecdash_updater.lines import Unkept
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
@@ -26,13 +27,14 @@ from udecdash_updater.staging import STAGING, Staged, Way, source, stage
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the publish did to a table."""
+    """What the publish did to a table. `unkept`: its lines, where they are to be kept and are not yet."""
 
     table: str
     rows: int
     new: int
     changed: int
     gone: int
+    unkept: Unkept | None = None
 
 
 def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[Published]:
@@ -202,11 +204,36 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
         rules = refusals.acting_on(cursor, name) or say("table rules none")
         told = say("table interferes", table=name, has=has, staged=staged.loaded)
         raise TableError(told, hint=say("table interferes hint", rules=rules))
+    unkept = _keep(cursor, staged, taken)
+    return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
+
+
+def _keep(cursor: db.Cursor, staged: Staged, taken: Decimal) -> Unkept | None:
+    """Tonight's lines count from now on, unless somebody else has written; those that are still to be kept."""
+    now = staged.kept
+    if now and staged.way is not Way.BUILT:
+        now = lines.print_after(cursor, staged.table, now, taken)
+    if now:
+        lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, now)
+        return None if staged.known else Unkept(staged.table, staged.counts)
     if staged.kept:
-        with db.told(f"keeping the lines of {name}"):
-            untouched = None if staged.way is Way.BUILT else staged.kept.places - taken
-            lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, untouched)
-    return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone)
+        lines.forget(cursor, staged.table)
+    return None
+
+
+def keep_lines(settings: Settings, published: Sequence[Published]) -> None:
+    """Keep the lines of tables that were loaded by all of them, so that the next night parses only what differs.
+
+    A table whose lines cannot be kept is loaded by all of them again. Raises DumpError when a file is damaged by now,
+    DatabaseError when PostgreSQL fails.
+    """
+    unkept = [one.unkept for one in published if one.unkept]
+    if not unkept:
+        return
+    with db.told("keeping the lines"), db.opened(settings) as connection:
+        for one in unkept:
+            with contextlib.suppress(lines.UnlikeError, *db.BAD_ROW), db.transaction(connection) as cursor:
+                lines.keep(cursor, one)
 
 
 def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:

@@ -15,17 +15,16 @@ from {target} t join {staging} s on {same_row} where s._kind in ('gone', 'change
 t.ctid = s._place
 
 -- print_after: rows and sum as they are now, and the part of the sum which this transaction has not written
-select count(*), coalesce(sum(hash_record_extended(row(ctid, xmin), 0)), 0),
-    coalesce(sum(hash_record_extended(row(ctid, xmin), 0)) filter (where xmin <> pg_current_xact_id()::xid), 0)
-from {table}
+select count(*), coalesce(sum(place), 0), coalesce(sum(place) filter (where xmin <> pg_current_xact_id()::xid), 0)
+from (select xmin, hash_record_extended(row(ctid, xmin), 0) as place from {table} offset 0) places
 
--- keep_lines: a table is loaded anew; nothing of it counts until it is published
+-- forget_line_set: what is kept no longer tells what the table holds
 insert into udecdash.line_sets (table_name) values (%(table)s)
 on conflict (table_name) do update set published = false
 returning number
 
--- forget_line_set: what is kept does not tell what the table holds
-update udecdash.line_sets set published = false where table_name = %(table)s
+-- line_set: the number of what is kept of a table
+select number from udecdash.line_sets where table_name = %(table)s
 
 -- create_lines: a table's lines by key; unlogged, it may be lost
 create unlogged table {lines} (key text, digest bigint)
