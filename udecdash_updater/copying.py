@@ -35,7 +35,7 @@ def copy_file(
     places = [place for place, name in enumerate(file.columns) if name in wordy]
     if table.name not in _DROPPED and 0 not in places and not refused:  # words are looked for after tabs
         try:
-            return _copy_plainly(cursor, staging, file, wordy=bool(places))
+            return _copy_plainly(cursor, staging, file, places)
         except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
             LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
     return _copy_carefully(cursor, table, staging, file, gate, places, refused or {})
@@ -45,9 +45,9 @@ class _MiscountError(Exception):
     """COPY took another number of rows than the file has lines."""
 
 
-def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, *, wordy: bool) -> FileCount:
+def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, wordy: Sequence[int]) -> FileCount:
     with rows.reading(file.path) as plain, db.savepoint(cursor, "file"):
-        reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain, wordy=wordy)
+        reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain, wordy)
         loaded = db.copy_in(cursor, staging, file.columns, reader)
         if loaded != reader.lines:
             raise _MiscountError

@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -30,7 +30,7 @@ _TRAILER = 8
 _AFTER_ALL_TIMES = b"~"
 _LONG = 1 << 20
 # In bytes without their escaped backslashes.
-_MISREAD = re.compile(rf"\\(?:[.\t\r\n]|{words.ESCAPED})".encode())
+_MISREAD = re.compile(rb"\\[.\t\r\n0-7x]")
 _PAIR_OR_DOT = re.compile(rb"(\\\\)|\\\.")
 END_OF_COPY = b"\\."
 WIDTH = "columns instead of"
@@ -153,13 +153,13 @@ def header(path: Path) -> tuple[str, ...]:
 class PlainReader(io.RawIOBase):
     """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence.
 
-    `wordy`: among the columns are such as have special words (see `words`).
+    `wordy`: the places of columns that have special words (see `words`).
     """
 
-    def __init__(self, file: BinaryIO, *, wordy: bool = False) -> None:
+    def __init__(self, file: BinaryIO, wordy: Collection[int] = ()) -> None:
         super().__init__()
         self._file = file
-        self._words = words.Search() if wordy else None
+        self._words = words.Search(wordy) if wordy else None
         self._open = b""  # a backslash at the last block's end that escapes what the next one begins with
         self._newlines = 0
         self._unended = 0  # bytes since the last newline

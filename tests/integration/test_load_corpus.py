@@ -288,6 +288,15 @@ def test_a_word_that_postgresql_would_read_as_a_value_is_a_reject_and_the_same_w
     assert rows(database, rejects) == expected
 
 
+def test_a_text_that_is_such_a_word_does_not_send_its_file_the_careful_way(
+    postgres: Settings, database: Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = b"1\t2021-01-01 10:00:00\t2021-01-01\t1.5\tnow\n2\t2021-01-01 10:00:00\t2021-01-01\t1.5\tbye\\nNow\n"
+    load(postgres, mini_dump(tmp_path, {"item_dim": TIMED}, {"item_dim": {"a.gz": lines}}))
+    assert rows(database, "select id, name from item_dim order by id") == [(1, "now"), (2, "bye\nNow")]
+    assert "line by line" not in caplog.text
+
+
 def test_what_a_date_means_does_not_hang_on_the_server(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
