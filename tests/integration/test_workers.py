@@ -201,11 +201,11 @@ def test_workers_that_end_their_jobs_do_not_stop_the_night(
     supervised: Supervised, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     logging.getLogger("udecdash_updater").propagate = True
-    busy = f"sh -c 'trap \"sleep 3; exit 0\" TERM; touch {tmp_path}/busy; while :; do sleep 0.1; done'"
+    busy = f"sh -c 'trap \"sleep 6; exit 0\" TERM; touch {tmp_path}/busy; while :; do sleep 0.1; done'"
     settings = supervised(
         f"\n[program:udecdash-workers]\ncommand={busy}\nstopwaitsecs=20\nstartsecs=0\n",
         supervisor_programs="udecdash-workers",
-        supervisor_timeout=1,
+        supervisor_timeout=3,
     )
     assert until((tmp_path / "busy").exists)
     assert workers.stop(settings) == {"udecdash-workers": "STOPPING"}
