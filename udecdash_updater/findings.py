@@ -40,8 +40,14 @@ def warning(name: str, told: Told, hint: Told, **numbers: float) -> Finding:
 
 def failed(name: str, error: UpdaterError, **numbers: float) -> Finding:
     """It does not work: what a night would end with. Told without the error's own sentence, which is of a night."""
-    told = Both(*(error.told(language).strip() or error.full(language) for language in ("en", "es")))
+    told = Both(*(_detail(error, language) for language in ("en", "es")))
     return Finding(name, FAILED, told, Both(error.hint("en"), error.hint("es")), error.exit_code, numbers)
+
+
+def _detail(error: UpdaterError, language: str) -> str:
+    """What went wrong; a list stands below the error's own sentence."""
+    told = error.told(language)
+    return told if told and not told.startswith("\n") else error.full(language)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -17,7 +17,6 @@ SHOWN_NIGHTS = 60
 _SHOWN_TABLES = 12
 _LEAST_COLUMNS = 14  # a few nights do not make a wall
 _LEAST_DATED = 7  # columns under which two dates find room
-_LEAST_MARK = 12.0  # pixels: a mark is never above the chart
 _UNITS = (("h", 3600), ("min", 60), ("s", 1))
 _UNIT_SHOWN = 1.5  # a unit is used from so much of it on
 View = dict[str, Any]
@@ -155,7 +154,7 @@ def _dates(shown: Sequence[RunFigures], fmt: Format) -> list[Bar]:
 
 
 def _mark(bar: Bar) -> Bar:
-    return Bar(bar.x + bar.width / 2, max(bar.y - 4, _LEAST_MARK), 0, 0, bar.series)
+    return Bar(bar.x + bar.width / 2, bar.y - 4, 0, 0, bar.series)
 
 
 def _interactions(figures: Figures, words: Words, fmt: Format) -> View:

@@ -226,7 +226,7 @@ def test_the_last_job_writes_page_and_metrics_of_its_run_anew(
     rows(database, "update udecdash.runs set ended_at = now(), exit_code = 0")
     assert publishing.publish(own, run, datetime.now(timezone.utc), 0) == []
     page = tmp_path / "report" / f"run-{run:06d}.html"
-    assert "The workers are not done yet: 0 of 3 jobs are done, 0 failed, 0 are at work and 3 wait." in page.read_text()
+    assert "the workers are not done yet: 0 of 3 jobs are done, 0 failed, 0 are at work and 3 wait." in page.read_text()
     burst(client)
     told = page.read_text()
     assert "3 of 3 jobs are done, 0 failed" in told
