@@ -89,3 +89,5 @@ def _index_time(cursor: db.Cursor) -> None:
     except db.UniqueViolation:
         LOGGER.warning("requests held some requests twice before us; they are left as they are")
         db.run(cursor, "index_requests_time_plain")
+    except db.NotSupported:  # a table that is partitioned by other columns
+        db.run(cursor, "index_requests_time_plain")

@@ -29,6 +29,7 @@ from udecdash_updater.settings import Settings
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 Error = psycopg2.Error
+NotSupported = psycopg2.errors.FeatureNotSupported
 UniqueViolation = psycopg2.errors.UniqueViolation
 TooLongError = psycopg2.errors.StringDataRightTruncation
 # What COPY raises for a row that cannot be loaded: bad values, NULL in a key, values PostgreSQL has no room for.

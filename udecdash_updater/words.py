@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-REASON = "a word such as now or infinity instead of a value"
+REASON = "a word such as now or infinity, or a zone other than UTC, instead of a value"
 _WORDS = ("now", "today", "tomorrow", "yesterday", "epoch", "infinity", "inf", "nan")
 _KINDS = re.compile(r"(timestamp|date|time|interval|double precision|real|numeric)\b.*")
 _TAIL = 96  # bytes; a word and what may stand around it are shorter
@@ -31,6 +31,11 @@ _BEGINS = (
     re.compile(rf"\t[nNtTyYeEiI +\-\v\f](?:{_REST}|{_BLANK}(?:{_WORD})){_BEHIND}(?=[\t\n])".encode()),
     re.compile(rf"\t\\[bfnrtv]{_BLANK}(?:{_WORD}){_BEHIND}(?=[\t\n])".encode()),
 )
+# A column without zones drops one in silence, so what is no UTC would become another time. "BC" looks the same.
+_ZONED = re.compile(
+    rb"\d+-\d+-\d+(?:[ tT]\d+:[\d:.]*|(?![ tT]\d)) *"
+    rb"(?!(?:[zZ]|[uU][tT][cC]|[gG][mM][tT]|[+\-]00(?::?00)?)\Z)[A-Za-z+\-].*"
+)
 # Bytes that are written as numbers, which nobody but an enemy does; the fast way takes none in any column.
 _NUMBERED = re.compile(rb"\\[0-7x]")
 
@@ -47,14 +52,18 @@ def may_hold(kind: str) -> bool:
 
 
 def is_one(field: bytes) -> bool:
-    r"""Whether a field, as it stands in the file, is such a word.
+    r"""Whether a field, as it stands in the file, is such a word, or a time with a zone that is not UTC.
 
     >>> [is_one(field) for field in (b"now", b" -Infinity", b"today 10:00", b"\\tNOW\\n", b"\\156ow", b"EPOCH UTC")]
     [True, True, True, True, True, True]
     >>> [is_one(field) for field in (b"\\N", b"2019-01-01 10:00:00", b"Now we begin", b"Nancy", b"-1.5", b"")]
     [False, False, False, False, False, False]
+    >>> [is_one(b"2019-01-01 10:00:00" + zone) for zone in (b"-03", b" EST", b".5+0030", b"Z", b"+00:00", b" UTC")]
+    [True, True, True, False, False, False]
+    >>> [is_one(field) for field in (b"0044-03-15 BC", b"2019-01-01T10:00:00-3", b"2019-01-01", b"2019-01-01T10:00:00")]
+    [True, True, False, False]
     """
-    return bool(_IS.fullmatch(field) or _NUMBERED.search(field.replace(b"\\\\", b"")))
+    return bool(_IS.fullmatch(field) or _ZONED.fullmatch(field) or _NUMBERED.search(field.replace(b"\\\\", b"")))
 
 
 def first(fields: list[bytes], places: Iterable[int]) -> int | None:
