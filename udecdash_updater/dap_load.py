@@ -114,6 +114,8 @@ def _publish(
     staged = [dap_relations.stage(cursor, relation, ids, settings) for relation in relations]
     tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     tables.record_rejects(cursor, run, staged)
+    incomplete = [count for one in staged for count in one.counts if count.rejected]
+    db.insert_many(cursor, "record_files", [count.row(run) for count in incomplete])
     shrunk = _shrunk(settings, {o.table.name: o.had for o in staged}, {o.table.name: o.loaded for o in staged})
     told = {source for doubt in shrunk for source in RELATIONS[doubt.table]}
     doubts = plausibility.demand([*shrunk, *(one for one in lost if one.table not in told)], options.accept)

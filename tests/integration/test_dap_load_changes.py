@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests import dap_nights
 from tests.dap_nights import put
-from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db, words
+from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db, summary, words
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
 from udecdash_updater.settings import Settings
@@ -169,6 +169,8 @@ def test_a_text_that_is_longer_than_its_column_makes_its_row_a_reject_and_is_nev
     assert rows(database, "select table_name, file_name, line, reason from udecdash.rejects") == [
         ("course_dim", "Canvas Data 2", None, f"name: longer than the {length} characters of its column, id 8")
     ]
+    [row] = [row for row in summary.read(postgres, run).tables if row.table == "course_dim"]
+    assert (row.lines, row.loaded, row.rejected, row.new) == (4, 3, 1, 3)
     there = f"select rows from udecdash.table_loads where run_id = {run} and table_name = 'course_dim'"
     assert rows(database, there) == [(3,)]
     with pytest.raises(DumpError, match="More than 0 lines"):
