@@ -225,6 +225,20 @@ def test_a_job_that_takes_its_time_is_awaited(site: Site) -> None:
     assert site.download()[USERS].kind == "snapshot"
 
 
+def test_tokens_that_end_while_a_job_runs_are_fetched_anew(site: Site) -> None:
+    faults(site.served, {"fault": "slow", "polls": 1})
+    with running(site.served, Rules(client_id="us#me", client_secret=SECRET, token_seconds=2, minute=0)) as api:
+        assert site.download(dap_api_url=api.url)[USERS].kind == "snapshot"
+    assert sum("/ids/auth/login" in line for line in api.seen) > 2
+
+
+@pytest.mark.parametrize("endpoint", ["query", "url"])
+def test_a_token_that_is_refused_in_the_middle_is_fetched_anew_with_the_next_attempt(site: Site, endpoint: str) -> None:
+    faults(site.served, {"fault": "unauthorized", "on": endpoint, "times": 1})
+    assert site.download(download_attempts=2)[USERS].kind == "snapshot"
+    assert site.left() == ["users snapshot"]
+
+
 def test_a_schema_that_has_grown_comes_with_the_rows(site: Site) -> None:
     site.download()
     rows = [["1", "Ana", "x"], ["2", "Bea", "\\N"], ["3", "Cid", "\\N"]]
