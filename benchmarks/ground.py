@@ -114,8 +114,11 @@ def psql(server: Server, settings: Settings, script: str) -> float:
     return time.perf_counter() - began
 
 
-Side = Callable[[], Mapping[str, float]]
-"""One round of one side: it prepares, works, and tells its figures by name; `seconds` is one of them."""
+Told = Mapping[str, float]
+"""The figures of one round of one side by name; `seconds` is one of them."""
+
+Side = Callable[[], Told]
+"""One round of one side: it prepares, works, and tells its figures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,240 +1,277 @@
-"""What interactions cost: `python -m benchmarks.interactions [REQUESTS]` prints medians and writes interactions.md.
+"""What interactions cost, beside the same work done otherwise; writes benchmarks/interactions.md.
 
-Both sides stand in one run, take turns and work on the same rows: ours, and the first updater's way (a query a
-lookup, an INSERT a row). Requests name popular items again and again, as those of a course do; a third names nothing.
+python -m benchmarks.interactions [--requests N] [--courses N] [--rounds N] [--only TOPIC ...] [--out FILE]
+
+Every side works on the same rows of the same server, and the sides of a topic take turns. Needs PostgreSQL and Redis,
+as the embedded servers do.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import os
-import platform
+import argparse
 import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
-import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
-
-from udecdash_updater import course, dashboard, db, embedded, ledger
-from udecdash_updater.clock import Clock
-from udecdash_updater.interactions import Classifier
-from udecdash_updater.resources import Lookup, Resources
+from benchmarks import course_by_sql, courses, ground, judging, queued
+from benchmarks.ground import Figures, Server, Side
 from udecdash_updater.settings import Settings
-from udecdash_updater.weblog import Request
 
-ROUNDS = 5
-ORIGINAL = 2_000
-RESULT = Path(__file__).with_suffix(".md")
-_WORLD = """
-create table course_dim (id bigint primary key, canvas_id bigint unique);
-create table file_dim (id bigint primary key, canvas_id bigint unique);
-create table quiz_dim (like file_dim including all);
-create table discussion_topic_dim (like file_dim including all);
-create table assignment_dim (like file_dim including all);
-create table external_tool_activation_dim (like file_dim including all);
-create table wiki_page_dim (id bigint primary key, canvas_id bigint unique, url text);
-create table module_item_dim (id bigint primary key, canvas_id bigint unique, content_type text, wiki_page_id bigint,
-    file_id bigint, quiz_id bigint, discussion_topic_id bigint, assignment_id bigint, course_id bigint);
-insert into course_dim select n, n + 100 from generate_series(1, 100) n;
-insert into file_dim select n, n + 1000000 from generate_series(1, 20000) n;
-insert into quiz_dim select n, n + 1000000 from generate_series(1, 20000) n;
-insert into assignment_dim select n, n + 1000000 from generate_series(1, 20000) n;
-insert into discussion_topic_dim select n, n + 1000000 from generate_series(1, 20000) n;
-insert into wiki_page_dim select n, n + 1000000, 'page-' || n % 200 from generate_series(1, 20000) n;
-insert into module_item_dim (id, canvas_id, content_type, wiki_page_id, course_id)
-    select n, n + 1000000, 'WikiPage', n, n / 200 + 1 from generate_series(1, 19999) n;
-"""
-_REQUESTS = """
-insert into requests (id, timestamp, user_id, course_id, url, user_agent)
-select gen_random_uuid(), timestamp '2021-03-20 10:00' + n * interval '1.37 seconds', 1 + (n * 7919) %% 400, %(course)s,
-    '/courses/' || %(course)s + 100 || case n %% 9
-        when 0 then '/pages/page-' || (n * 31) %% 150 when 1 then '/files/' || 1000001 + (n * 17) %% 150
-        when 2 then '/quizzes/' || 1000001 + (n * 13) %% 60 when 3 then '/assignments/' || 1000001 + (n * 11) %% 60
-        when 4 then '/discussion_topics/' || 1000001 + (n * 19) %% 60
-        when 5 then '/files/' || 1000001 + (n * 17) %% 150 || '/download?download_frd=1'
-        when 6 then '/grades' when 7 then '/modules' else '' end,
-    case n %% 3 when 0 then 'Mozilla/5.0 (Linux; Android 10) Mobile' else 'Mozilla/5.0 (X11; Linux x86_64)' end
-from generate_series(1, %(requests)s) n
-"""
-_FORGET = """
-update udecdash.courses set mark = 0, total = 0, unresolved = 0;
-truncate quiz_interactions, wiki_page_interactions, discussion_topic_interactions, assignment_interactions,
-    external_url_interactions, context_external_tool_interactions, attachment_interactions, course_interactions,
-    unprocessable_interactions, udecdash.wanted;
+_RESULTS = Path(__file__).with_suffix(".md")
+_ORIGINAL = 20_000
+_SLOW_ROUNDS = 3  # of what takes long
+_HISTORY_COURSES = range(1, 41)
+_HEAD = """\
+# Interactions, measured
+
+Made by `python -m benchmarks.interactions`. The sides of a topic run in turn on the same server and rows. Each figure
+is a median with the least and the greatest of the rounds, each ratio the median of the rounds' own ratios with theirs.
+*Reach* is what issue 4 asks for. Beside other work only ratios and processor time tell something: see the load below.
 """
 
 
-def connect(settings: Settings) -> Connection:
-    """A connection that is not ours."""
-    found = psycopg2.connect(host=settings.db_host, port=settings.db_port, dbname=settings.db_name,
-                             user=settings.db_username, options="-c search_path=public")  # fmt: skip
-    found.autocommit = True
-    return found
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all topics share: the server, how many requests and courses, how often, a folder to work in."""
+
+    server: Server
+    folder: Path
+    requests: int
+    courses: int
+    rounds: int
+
+    def world(self, name: str = "bench") -> Settings:
+        """A new database of courses without requests."""
+        settings = ground.create_database(self.server, name)
+        courses.prepare(settings, max(self.courses, _HISTORY_COURSES[-1]))
+        return settings
+
+    def take_turns(self, sides: Mapping[str, Side], most: int | None = None) -> Figures:
+        """Run the sides in turn, at most so often."""
+        return ground.take_turns(sides, min(self.rounds, most or self.rounds), _say)
 
 
-def run(session: Connection, statement: str, **values: object) -> None:
-    """Execute a statement."""
-    with session.cursor() as cursor:
-        cursor.execute(statement, values or None)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the results: what was measured, the figure, and what is to be reached."""
+
+    what: str
+    figure: str
+    reach: str = ""
 
 
-def prepare(settings: Settings, requests: int) -> None:
-    """A world, and as many requests in each of two courses."""
-    ledger.open_run(settings).close()
-    with contextlib.closing(connect(settings)) as session:
-        run(session, _WORLD)
-        dashboard.prepare(settings)
-        run(session, "insert into udecdash.table_loads select 1, 'course_dim', now(), 100, 100, 0, 0")
-        for number in (1, 2):
-            run(session, _REQUESTS, course=number, requests=requests)
-        run(
-            session,
-            "insert into udecdash.course_requests select course_id, max(local_id), count(*) from requests group by 1",
-        )
-        run(session, "vacuum analyze")
+def _spread(values: Sequence[float], unit: str = "", form: str = ",.1f") -> str:
+    least, middle, most = (format(value, form) for value in (min(values), statistics.median(values), max(values)))
+    return f"**{middle}**{unit} ({least} to {most})"
 
 
-def ours(settings: Settings, number: int) -> None:
-    """A worker's work on one course: rows in the database to interactions in the tables."""
-    with db.opened(settings, name=db.WORKER, patient=True) as connection:
-        course.process_course(connection, settings, 1, number)
+def _rate(found: Figures, side: str, requests: int) -> list[float]:
+    return [requests / seconds for seconds in found.of(side)]
 
 
-def original(settings: Settings, requests: int) -> None:
-    """The first updater's way, on the same rows: a query for each lookup, an INSERT for each row."""
-    tables = {"files": "file_dim", "quizzes": "quiz_dim", "assignments": "assignment_dim",
-              "discussion_topics": "discussion_topic_dim"}  # fmt: skip
-    kinds = {
-        "files": "attachment",
-        "quizzes": "quiz",
-        "assignments": "assignment",
-        "discussion_topics": "discussion_topic",
+def _ratio(found: Figures, side: str, other: str, figure: str = "seconds") -> str:
+    ratio, least, most = found.ratio(side, other, figure)
+    return f"**{ratio:.2f}** ({least:.2f} to {most:.2f})"
+
+
+def judged(bench: Bench) -> list[Line]:
+    """One course's whole work: ours, by SQL, and by two workers; the rules alone."""
+    settings = bench.world()
+    with ground.session(settings) as cursor:
+        cursor.execute(course_by_sql.FUNCTIONS)
+        courses.request(cursor, range(1, 3), bench.requests)
+    courses.ready(settings)
+    read = judging.read(settings, 1)
+    sides: dict[str, Callable[[], ground.Told]] = {
+        "one worker": lambda: judging.ours(settings, [1]),
+        "one core": lambda: judging.ours(settings, [1], one_core=True),
+        **{name: partial(judging.by_sql, settings, 1, name) for name in course_by_sql.VARIANTS},
+        "two courses": lambda: judging.ours(settings, [1, 2]),
+        "two workers": lambda: judging.side_by_side(settings, [1, 2]),
     }
-    clock = Clock("America/Santiago")
-    with contextlib.closing(connect(settings)) as session, session.cursor() as cursor:
-        cursor.execute("select id, timestamp::text, user_id, course_id, url, user_agent from requests"
-                       " where course_id = 1 order by local_id limit %s", [requests])  # fmt: skip
-        for _, timestamp, user, number, url, _ in cursor.fetchall():
-            kind, _, name = url.removeprefix("/courses/101/").partition("/")
-            found, table = None, kinds.get(kind)
-            if kind == "pages":
-                cursor.execute("select p.id, p.canvas_id from wiki_page_dim p join module_item_dim m"
-                               " on m.wiki_page_id = p.id"
-                               " where m.course_id = %s and p.url = %s", [number, name])  # fmt: skip
-                found, table = cursor.fetchone(), "wiki_page"
-            elif kind in tables:
-                cursor.execute(
-                    f"select id, canvas_id from {tables[kind]} where canvas_id = %s", [name.partition("/")[0]]
-                )
-                found = cursor.fetchone()
-            if found:
-                viewed = clock.viewed(timestamp)
-                cursor.execute(f"insert into {table}_interactions (course_id, user_id, item_id, item_canvas_id, viewed,"
-                               " url, device) values (%s, %s, %s, %s, %s, %s, 'DESKTOP') on conflict do nothing",
-                               [number, user, *found, viewed, url])  # fmt: skip
-                cursor.execute("insert into course_interactions values (%s, %s, 202103, %s) on conflict do nothing",
-                               [number, user, viewed[:10]])  # fmt: skip
-            else:
-                cursor.execute("insert into unprocessable_interactions (course_id, user_id, url, log)"
-                               " values (%s, %s, %s, '{}')", [number, user, url])  # fmt: skip
+    _same(settings, sides)
+    turns = {name: partial(_anew, settings, side) for name, side in sides.items()}
+    found = bench.take_turns({"rules": lambda: judging.classification(read, 1), **turns})
+    return _judged_lines(found, bench.requests)
 
 
-def classify(requests: list[Request]) -> None:
-    """The rules alone, everything looked up."""
-    classifier = Classifier(101, {}, Resources(), Clock("America/Santiago"))
-    for chunk in (requests[start : start + 10_000] for start in range(0, len(requests), 10_000)):
-        while needs := classifier.needs(chunk):
-            for lookup, ids in needs.items():
-                found = [(number, number + 1) for number in ids] if lookup.column == "id" else [(n - 1, n) for n in ids]
-                classifier.resources.add(lookup, ids, found if len(Lookup._fields) == 2 else [])
-        for request in chunk:
-            classifier.classify(request)
+def _anew(settings: Settings, side: Side) -> ground.Told:
+    courses.forget(settings)
+    return side()
 
 
-def timed(work: Callable[[], object]) -> float:
-    """How many seconds it takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def _same(settings: Settings, sides: Mapping[str, Side]) -> None:
+    """Raises ValueError when the statement writes other rows than ours."""
+    written = {}
+    for name in ("one worker", *course_by_sql.VARIANTS):
+        _anew(settings, sides[name])
+        written[name] = courses.written(settings)
+    if any(rows != written["one worker"] for rows in written.values()):
+        raise ValueError(f"the sides wrote different rows: {written}")
+    _say("  the statement wrote the rows that we write")
 
 
-def pair(settings: Settings, workers: int) -> None:
-    """Two courses, by as many workers."""
-    if workers == 1:
-        for number in (1, 2):
-            ours(settings, number)
-        return
-    context = get_context("fork")
-    both = [context.Process(target=ours, args=(settings, number)) for number in (1, 2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
+def _judged_lines(found: Figures, requests: int) -> list[Line]:
+    micro = 1e6 / requests
+    server, client = ([seconds * micro for seconds in found.of("one worker", of)] for of in ("server", "client"))
+    each = [1e6 / rate for rate in _rate(found, "one worker", requests)]
+    what = "by one SQL statement that answers {}: ours / its {}"
+    once, every = "each question once, as we do", "every request for itself"
+    two = [a / b for a, b in zip(found.of("two courses"), found.of("two workers"), strict=True)]
+    return [
+        Line("classification alone, one core, requests a second",
+             _spread(_rate(found, "rules", requests), form=",.0f"), "≥ 250,000"),
+        Line("a job's whole work, one worker, requests a second",
+             _spread(_rate(found, "one worker", requests), form=",.0f"), "≥ 60,000"),
+        Line("the same, seconds for a million requests", _spread(each)),
+        Line("the same, µs of the server's processor time a request", _spread(server)),
+        Line("the same, µs of the worker's processor time a request", _spread(client)),
+        Line(what.format(once, "time, one core"), _ratio(found, "one core", "once"), "≤ 1.5"),
+        Line(what.format(once, "load on the server"), _ratio(found, "one core", "once", "server"), "< 0.5"),
+        Line(what.format(every, "time, one core"), _ratio(found, "one core", "each"), "≤ 1.5"),
+        Line(what.format(every, "load on the server"), _ratio(found, "one core", "each", "server"), "< 0.5"),
+        Line("two workers / one, two courses", _spread(two, form=".2f"), "≥ 1.7"),
+    ]  # fmt: skip
 
 
-@contextlib.contextmanager
-def served() -> Iterator[Settings]:
-    """A PostgreSQL of the benchmark's own."""
-    with tempfile.TemporaryDirectory(prefix="udb-", dir="/tmp") as home:
-        Path(home).chmod(0o711)
-        with embedded.servers(Settings(db_host="embedded", udecdash_home=Path(home))) as settings:
-            yield settings
-
-
-def measure(requests: int) -> dict[str, float]:
-    """Medians in requests a second, or as ratios."""
-    seconds: dict[str, list[float]] = {}
-    with served() as settings, contextlib.closing(connect(settings)) as session:
-        prepare(settings, requests)
-        with session.cursor() as cursor:
-            cursor.execute("select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id,"
-                           " assignment_id, url, user_agent from requests where course_id = 1"
-                           " order by local_id")  # fmt: skip
-            read = [Request._make(row) for row in cursor]
-        sides: dict[str, Callable[[], object]] = {
-            "classification": lambda: classify(read),
-            "one worker": lambda: ours(settings, 1),
-            "original": lambda: original(settings, ORIGINAL),
-            "two courses, one worker": lambda: pair(settings, 1),
-            "two courses, two workers": lambda: pair(settings, 2),
-        }
-        for _, (name, side) in itertools.product(range(ROUNDS), sides.items()):
-            run(session, _FORGET)
-            run(session, "checkpoint")
-            seconds.setdefault(name, []).append(timed(side))
-    took = {name: statistics.median(found) for name, found in seconds.items()}
-    rate = requests / took["one worker"]
-    return {
-        "classification alone, requests a second": requests / took["classification"],
-        "a job's whole work, requests a second": rate,
-        "the original's way, requests a second": ORIGINAL / took["original"],
-        "ours / the original's way": rate * took["original"] / ORIGINAL,
-        "two workers / one": took["two courses, one worker"] / took["two courses, two workers"],
-        "seconds per million requests, one worker": 1_000_000 / rate,
+def original(bench: Bench) -> list[Line]:
+    """The original's way, on a course of 20,000 requests at most."""
+    settings, requests = bench.world(), min(_ORIGINAL, bench.requests)
+    with ground.session(settings) as cursor:
+        courses.request(cursor, range(1, 2), requests)
+    courses.ready(settings)
+    sides = {
+        "ours": lambda: judging.ours(settings, [1]),
+        "original": lambda: judging.original(settings, 1),
+        "together": lambda: judging.original(settings, 1, whole=True),
     }
+    found = bench.take_turns({name: partial(_anew, settings, side) for name, side in sides.items()}, _SLOW_ROUNDS)
+    return [
+        Line(f"the original's way, {requests:,} requests, requests a second",
+             _spread(_rate(found, "original", requests), form=",.0f")),
+        Line("ours / the original's way, the same requests", _ratio(found, "original", "ours"), "≥ 40"),
+        Line("ours / the original's way with all its rows in one transaction", _ratio(found, "together", "ours")),
+    ]  # fmt: skip
 
 
-def main() -> None:
-    """Measure, tell, and write it down."""
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    found = measure(requests)
-    rows = "\n".join(f"| {name} | {value:,.1f} |" for name, value in found.items())
-    load = os.getloadavg()[0]
-    text = (
-        f"# Interactions, measured\n\n`python -m benchmarks.interactions {requests}`: medians of {ROUNDS} rounds in"
-        f" which the sides take turns, on {os.cpu_count()} cores, Python {platform.python_version()}."
-        f" Load at the end: {load:.1f} (beside other work only the ratios tell something).\n\n"
-        f"| figure | value |\n| --- | --- |\n{rows}\n"
+def queue(bench: Bench) -> list[Line]:
+    """Many small courses through Redis to one worker."""
+    settings = bench.world()
+    with ground.session(settings) as cursor:
+        courses.request(cursor, range(1, bench.courses + 1), queued.REQUESTS)
+    courses.ready(settings)
+    with queued.redis_server(bench.folder) as url:
+        services = settings.model_copy(update={"redis_url": url})
+        side = partial(_anew, settings, partial(queued.drained, services))
+        found = bench.take_turns({"queue": side}, _SLOW_ROUNDS)
+    overhead = [1 - worked / wall for worked, wall in zip(found.of("queue", "worked"), found.of("queue"), strict=True)]
+    each = [worked / bench.courses * 1000 for worked in found.of("queue", "worked")]
+    what = f"{bench.courses:,} courses of {queued.REQUESTS} requests, one worker"
+    return [
+        Line(f"{what}: (wall − sum of job times) / wall, %", _spread([100 * share for share in overhead]), "≤ 5"),
+        Line(f"{what}: jobs", f"{found.median('queue', 'jobs'):.0f}"),
+        Line(f"{what}: ms of job time a course", _spread(each)),
+    ]
+
+
+def history(bench: Bench) -> list[Line]:
+    """The same night on ten times the history."""
+    numbers, few = _HISTORY_COURSES, max(1, bench.requests // 100)
+    sizes = {"short": bench.requests // 2, "long": bench.requests * 5}
+    kept = {name: _history(bench, name, size // len(numbers), few) for name, size in sizes.items()}
+    found = bench.take_turns({name: partial(_night, settings, numbers) for name, settings in kept.items()})
+    what = (
+        f"a night of {few * len(numbers):,} requests in {len(numbers)} courses on a history of {sizes['long']:,}"
+        f" requests, against one of {sizes['short']:,}: "
     )
-    sys.stdout.write(text)
-    RESULT.write_text(text, encoding="utf-8")
+    return [
+        Line(f"{what}time", _ratio(found, "long", "short"), "≤ 1.1"),
+        Line(f"{what}the server's processor time", _ratio(found, "long", "short", "server")),
+    ]
+
+
+def _history(bench: Bench, name: str, requests: int, few: int) -> Settings:
+    """A database whose courses have a history of so many requests each, all judged, and a night's few."""
+    settings, numbers = bench.world(name), _HISTORY_COURSES
+    with ground.session(settings) as cursor:
+        courses.request(cursor, numbers, requests, begin="2019-03-20 10:00")
+    courses.ready(settings)
+    judging.ours(settings, numbers)
+    courses.keep_history(settings)
+    with ground.session(settings) as cursor:
+        courses.request(cursor, numbers, few)
+    courses.ready(settings)
+    judging.ours(settings, numbers)
+    return settings
+
+
+def _night(settings: Settings, numbers: range) -> ground.Told:
+    courses.forget_night(settings)
+    return judging.ours(settings, numbers)
+
+
+TOPICS: Mapping[str, Callable[[Bench], Sequence[Line]]] = {
+    "judged": judged,
+    "original": original,
+    "queue": queue,
+    "history": history,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write the results. Returns 0, whatever the figures are."""
+    options = _options(arguments)
+    lines: list[Line] = []
+    with ground.folder_for_servers() as folder, ground.server(folder) as server:
+        bench = Bench(server, folder, options.requests, options.courses, options.rounds)
+        machine = ground.machine(server)
+        for name in options.only:
+            _say(f"{name}:")
+            lines += TOPICS[name](bench)
+            options.out.write_text(_text(bench, machine, lines), encoding="utf-8")
+    _say(f"written: {options.out}")
+    return 0
+
+
+def _text(bench: Bench, machine: Sequence[str], lines: Sequence[Line]) -> str:
+    told = [*machine, f"load at the end: {ground.load()}"]
+    when = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    slow = min(bench.rounds, _SLOW_ROUNDS)
+    rows = [f"| {line.what} | {line.figure} | {line.reach} |" for line in lines]
+    return "\n".join(
+        [
+            _HEAD,
+            f"{when}, {bench.rounds} rounds ({slow} of what is slow), {bench.requests:,} requests in a course.",
+            "",
+            *(f"- {line}" for line in told),
+            "",
+            "| what | figure | reach |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.interactions", description="Measure what interactions cost.")
+    parser.add_argument("--requests", type=int, default=100_000, help="requests of a course")
+    parser.add_argument("--courses", type=int, default=4_000, help="small courses in the queue")
+    parser.add_argument("--rounds", type=int, default=5)
+    names = list(TOPICS)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TOPIC", help=" ".join(names))
+    parser.add_argument("--out", type=Path, default=_RESULTS)
+    return parser.parse_args(arguments)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

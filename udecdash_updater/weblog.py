@@ -12,10 +12,11 @@ _NULL: Final = b"\\N"
 _TRASH: Final = re.compile(
     rb"courses/[0-9]+/(?:ping\Z|activity_stream/summary\Z|quizzes/[0-9]+/submissions/backup\?user_id=[0-9])"
 )
-_MOBILE: Final = re.compile(
+MOBILE: Final = re.compile(
     "Mobile|iPhone|iPod|iPad|Android|BlackBerry|IEMobile|Kindle|NetFront|Silk-Accelerated|hpwOS|webOS|Fennec"
     "|Minimo|Opera Mobi|Opera Mini|Blazer|Dolfin|Dolphin|Skyfire|Zune"
 )
+"""What R6 looks for in user agents; case counts."""
 
 
 class Request(NamedTuple):
@@ -54,7 +55,7 @@ def device(user_agent: str | None) -> str:
     >>> device("Mozilla/5.0 (X11; Linux)"), device("ANDROID mobile ipad"), device(""), device(None)
     ('DESKTOP', 'DESKTOP', 'DESKTOP', 'DESKTOP')
     """
-    return "MOBILE" if user_agent and _MOBILE.search(user_agent) else "DESKTOP"
+    return "MOBILE" if user_agent and MOBILE.search(user_agent) else "DESKTOP"
 
 
 def is_trash(raw_url: bytes) -> bool:

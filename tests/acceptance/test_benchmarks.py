@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import loading
+from benchmarks import interactions, loading
 
-pytestmark = pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql")
+_SPREAD = re.compile(r"\*\*-?[\d.,]+\*\* \(-?[\d.,]+ to -?[\d.,]+\)")
 
 
+@pytest.mark.skipif(shutil.which("psql") is None, reason="there is no psql")
 def test_both_sides_of_each_ratio_run_and_stand_in_the_results(tmp_path: Path) -> None:
     out = tmp_path / "loading.md"
     asked = ["--requests", "300", "--students", "8", "--rounds", "1", "--only", "requests", "night"]
@@ -20,3 +21,12 @@ def test_both_sides_of_each_ratio_run_and_stand_in_the_results(tmp_path: Path) -
     rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][2:]
     assert [row.split("|")[1].strip() for row in rows] == ["requests"] * 2 + ["night"] * 4
     assert all(re.search(r"\*\*[\d.e+-]+\*\* \([\d.e+-]+ to [\d.e+-]+\)", row) for row in rows)
+
+
+def test_our_jobs_the_statement_in_their_place_and_the_original_write_their_figures(tmp_path: Path) -> None:
+    out = tmp_path / "interactions.md"
+    asked = ["--requests", "120", "--courses", "3", "--rounds", "1"]
+    assert interactions.main([*asked, "--out", str(out)]) == 0  # it compares what ours and the statement wrote
+    rows = [line.split("|")[1:3] for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == 18
+    assert [what for what, figure in rows if not _SPREAD.search(figure) and not what.endswith("jobs ")] == []

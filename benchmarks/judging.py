@@ -1,0 +1,153 @@
+"""The sides of the benchmark of interactions that do a course's work: ours, by SQL, and the original's way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2's class has a lower-case name
+
+from benchmarks import course_by_sql, ground
+from benchmarks.ground import Told
+from udecdash_updater import course, db
+from udecdash_updater.clock import Clock
+from udecdash_updater.interactions import Classifier
+from udecdash_updater.resources import Resources
+from udecdash_updater.settings import Settings
+from udecdash_updater.weblog import Request
+
+_READ = """
+select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id, assignment_id, url, user_agent
+from requests where course_id = %s order by local_id
+"""
+_KINDS = {
+    "files": ("file_dim", "attachment"),
+    "quizzes": ("quiz_dim", "quiz"),
+    "assignments": ("assignment_dim", "assignment"),
+    "discussion_topics": ("discussion_topic_dim", "discussion_topic"),
+}
+_PAGE = """
+select p.id, p.canvas_id from wiki_page_dim p join module_item_dim m on m.wiki_page_id = p.id
+where m.course_id = %s and p.url = %s
+"""
+_HIT = """
+insert into {}_interactions (course_id, user_id, item_id, item_canvas_id, viewed, url, device)
+values (%s, %s, %s, %s, %s, %s, 'DESKTOP') on conflict do nothing
+"""
+_DAY = "insert into course_interactions values (%s, %s, 202103, %s) on conflict do nothing"
+_MISS = "insert into unprocessable_interactions (course_id, user_id, url, log) values (%s, %s, %s, '{}')"
+
+
+def ours(settings: Settings, courses: Sequence[int], *, one_core: bool = False) -> Told:
+    """A worker's work on some courses: rows in the database to interactions in the tables."""
+    with db.opened(settings, name=db.WORKER, patient=True) as connection, _measured(connection, one_core) as told:
+        for number in courses:
+            course.process_course(connection, settings, 1, number)
+    return told
+
+
+def by_sql(settings: Settings, number: int, variant: str) -> Told:
+    """The same by one statement, on one core, with memory for its sorts."""
+    with db.opened(settings) as connection, connection.cursor() as cursor:
+        cursor.execute("set work_mem = '64MB'; set max_parallel_workers_per_gather = 0; set jit = off")
+        with _measured(connection, True) as told:
+            course_by_sql.process(cursor, number, variant)
+    return told
+
+
+@contextlib.contextmanager
+def _measured(connection: db.Connection, one_core: bool) -> Iterator[dict[str, float]]:
+    """Seconds by the clock, and of processor time: ours and the server's."""
+    told: dict[str, float] = {}
+    server = connection.info.backend_pid
+    with _pinned((os.getpid(), server) if one_core else ()):
+        began, client, served = time.perf_counter(), time.process_time(), _processor(server)
+        yield told
+        told["server"] = _processor(server) - served
+        told["client"] = time.process_time() - client
+        told["seconds"] = time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def _pinned(processes: Sequence[int]) -> Iterator[None]:
+    whole = {process: os.sched_getaffinity(process) for process in processes}
+    for process, cores in whole.items():
+        os.sched_setaffinity(process, {min(cores)})
+    yield
+    for process, cores in whole.items():
+        os.sched_setaffinity(process, cores)
+
+
+def _processor(process: int) -> float:
+    """The seconds of processor time that a process has had."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def side_by_side(settings: Settings, courses: Sequence[int]) -> Told:
+    """A worker for each of the courses, all at once."""
+    context = get_context("fork")
+    workers = [context.Process(target=ours, args=(settings, [number])) for number in courses]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"seconds": time.perf_counter() - began}
+
+
+def read(settings: Settings, number: int) -> list[Request]:
+    """A course's requests."""
+    with ground.session(settings) as cursor:
+        cursor.execute(_READ, [number])
+        return [Request._make(row) for row in cursor]
+
+
+def classification(requests: list[Request], number: int) -> Told:
+    """The rules alone, in memory: chunks as jobs take them, and everything that is looked up is there."""
+    began = time.perf_counter()
+    classifier = Classifier(number + 100, {}, Resources(), Clock("America/Santiago"))
+    for chunk in (requests[start : start + 10_000] for start in range(0, len(requests), 10_000)):
+        while needs := classifier.needs(chunk):
+            for lookup, ids in needs.items():
+                found = [(number, number + 1) for number in ids] if lookup.column == "id" else [(n - 1, n) for n in ids]
+                classifier.resources.add(lookup, ids, found if lookup.table != "module_item_dim" else [])
+        for request in chunk:
+            classifier.classify(request)
+    return {"seconds": time.perf_counter() - began}
+
+
+def original(settings: Settings, number: int, *, whole: bool = False) -> Told:
+    """The original's way: a query for each lookup, an INSERT for each row; `whole`: all in one transaction."""
+    requests, clock = read(settings, number), Clock("America/Santiago")
+    with ground.session(settings) as cursor:
+        began = time.perf_counter()
+        cursor.execute("begin" if whole else "select")
+        for request in requests:
+            _one_by_one(cursor, clock, request, number)
+        cursor.execute("commit" if whole else "select")
+        return {"seconds": time.perf_counter() - began}
+
+
+def _one_by_one(cursor: Cursor, clock: Clock, request: Request, number: int) -> None:
+    url, user = request.url or "", request.user_id
+    kind, _, part = url.removeprefix(f"/courses/{number + 100}/").partition("/")
+    part = part.partition("/")[0]
+    table, kind_of = _KINDS.get(kind, ("", "wiki_page"))
+    found = None
+    if kind == "pages":
+        cursor.execute(_PAGE, [number, part])
+        found = cursor.fetchone()
+    elif table and part.isdigit():
+        cursor.execute(f"select id, canvas_id from {table} where canvas_id = %s", [part])
+        found = cursor.fetchone()
+    if found:
+        viewed = clock.viewed(request.timestamp)
+        cursor.execute(_HIT.format(kind_of), [number, user, *found, viewed, url])
+        cursor.execute(_DAY, [number, user, viewed[:10]])
+    else:
+        cursor.execute(_MISS, [number, user, url])
