@@ -23,7 +23,7 @@ from udecdash_updater.settings import Settings
 
 _RESULTS = Path(__file__).with_suffix(".md")
 _ORIGINAL = 20_000
-_SLOW_ROUNDS = 3  # of what takes long
+_SLOW_ROUNDS = 2  # of what takes long
 _HISTORY_COURSES = range(1, 41)
 _HEAD = """\
 # Interactions, measured
