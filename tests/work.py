@@ -17,6 +17,8 @@ from udecdash_updater.settings import Settings
 
 MARK = "UDECDASH_TEST_MARK"
 SMALL = "UDECDASH_TEST_SMALL"
+RESTS = "UDECDASH_TEST_RESTS"
+REST_SLICE = 20
 
 
 def leave_mark(*_: object) -> None:
@@ -74,8 +76,24 @@ def make_giants(small: int) -> None:
     jobs._TURN_SECONDS = 0.1
 
 
+def rest_after_slices() -> None:
+    """Slices are small, and after each a job says so and rests until there is a mark."""
+    whole, mark = course.process_slice, Path(os.environ[MARK])
+
+    def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
+        done = whole(connection, own, run, course)
+        mark.with_name(f"{mark.name}.{run}-{course}").touch()
+        until(mark.exists)
+        return done
+
+    course.process_slice = process_slice
+    course._SLICE = REST_SLICE
+
+
 if __name__ == "__main__":
     worker.ALLOWED_FUNCTIONS.update(FUNCTIONS)
     if SMALL in os.environ:
         make_giants(int(os.environ[SMALL]))
+    if RESTS in os.environ:
+        rest_after_slices()
     sys.exit(worker.main(sys.argv[1:]))
