@@ -15,6 +15,7 @@ import stamina
 
 from udecdash_updater import programs
 from udecdash_updater.errors import DownloadError
+from udecdash_updater.language import Both, Words, say
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.settings import SECRET_NAMES, Settings
 
@@ -48,9 +49,11 @@ class Done:
 class CommandError(DownloadError):
     """The dump could not be downloaded."""
 
-    def __init__(self, what: str, last_lines: tuple[str, ...] = ()) -> None:
+    def __init__(self, what: Words, last_lines: tuple[str, ...] = ()) -> None:
+        lead = say("cli last lines" if last_lines else "cli wrote nothing", what=what)
         told = "".join(f"\n  | {line}" for line in last_lines)
-        super().__init__(what + (f" Its last lines:{told}" if told else " It wrote nothing."))
+        super().__init__(Both(*(lead.text(language) + told for language in ("en", "es"))))
+        self.what = str(what)
 
 
 def check(settings: Settings) -> None:
@@ -93,7 +96,7 @@ def sync(settings: Settings, *, backoff: Backoff | None = None) -> Done:
             with attempt:
                 LOGGER.info("canvasDataCli sync, attempt %d of %d", attempt.num, settings.download_attempts)
                 return Done(attempt.num, _sync_once(settings, leash))
-    raise DownloadError("canvasDataCli was not run.")  # pragma: no cover - retry_context returns or raises
+    raise DownloadError(say("cli not run"))  # pragma: no cover - retry_context returns or raises
 
 
 def unpack(settings: Settings, tables: Iterable[str]) -> Done:
@@ -113,7 +116,7 @@ def unpack(settings: Settings, tables: Iterable[str]) -> Done:
         finished = _run(settings, ["unpack", "-c", CONFIG, "-f", *present], leash)
     lacking = [table for table in present if not (target / f"{table}.txt").is_file()]
     if lacking:
-        raise CommandError(f"canvasDataCli unpack made no {lacking[0]}.txt in {target}.", finished.last_lines)
+        raise CommandError(say("cli not unpacked", table=lacking[0], path=target), finished.last_lines)
     return Done(1, finished.last_lines)
 
 
@@ -129,7 +132,7 @@ def _sync_once(settings: Settings, leash: int) -> tuple[str, ...]:
         finished = _run(settings, ["sync", "-c", CONFIG], leash)
         _dump_is_there(settings, before, finished)
     except CommandError as error:
-        LOGGER.warning("%s", error.detail.splitlines()[0].removesuffix(" Its last lines:"))
+        LOGGER.warning("%s", error.what)
         raise
     return finished.last_lines
 
@@ -147,13 +150,13 @@ def _run(settings: Settings, arguments: list[str], leash: int) -> programs.Finis
             leash=leash,
         )
     except OSError as error:
-        raise DownloadError(f"{_COMMAND}: {command} cannot be run: {error.strerror}.") from error
+        raise DownloadError(say("cli failed", name=_COMMAND, path=command, why=error.strerror)) from error
     lines = tuple(mask(line) for line in finished.last_lines)
     name = f"canvasDataCli {arguments[0]}"
     if finished.timed_out:
-        raise CommandError(f"{name} was still running after {settings.download_timeout} s and was ended.", lines)
+        raise CommandError(say("cli timed out", command=name, seconds=settings.download_timeout), lines)
     if finished.code:
-        raise CommandError(f"{name} ended with {_outcome(finished.code)}.", lines)
+        raise CommandError(_outcome(name, finished.code), lines)
     return programs.Finished(finished.code, finished.timed_out, lines)
 
 
@@ -168,8 +171,8 @@ def _environment(command: Path) -> dict[str, str]:
     return {**kept, "PATH": os.pathsep.join([str(command.parent), os.environ.get("PATH", os.defpath)])}
 
 
-def _outcome(code: int) -> str:
-    return f"exit code {code}" if code > 0 else f"signal {-code}"
+def _outcome(command: str, code: int) -> Words:
+    return say("cli exit code" if code > 0 else "cli signal", command=command, code=abs(code))
 
 
 def _command(settings: Settings) -> Path:
@@ -178,25 +181,25 @@ def _command(settings: Settings) -> Path:
     if found:
         return Path(found).absolute()
     if not given:
-        raise DownloadError(f"{_COMMAND} is missing or blank.")
+        raise DownloadError(say("setting blank", name=_COMMAND))
     there = Path(given).expanduser().exists()
-    raise DownloadError(f"{_COMMAND}: {given} {'may not be executed' if there else 'does not exist'}.")
+    raise DownloadError(say("cli not executable" if there else "cli missing", name=_COMMAND, path=given))
 
 
 def _config_folder(settings: Settings) -> Path:
     folder = settings.path_canvas_config
     if folder is None:
-        raise DownloadError("PATH_CANVAS_CONFIG is missing or blank.")
+        raise DownloadError(say("setting blank", name="PATH_CANVAS_CONFIG"))
     if not folder.is_dir():
-        raise DownloadError(f"PATH_CANVAS_CONFIG: {folder} is not a folder.")
+        raise DownloadError(say("setting not folder", name="PATH_CANVAS_CONFIG", path=folder))
     if not (folder / CONFIG).is_file():
-        raise DownloadError(f"PATH_CANVAS_CONFIG: there is no {CONFIG} in {folder}.")
+        raise DownloadError(say("cli no config", name="PATH_CANVAS_CONFIG", file=CONFIG, path=folder))
     return folder
 
 
 def _data_files(settings: Settings) -> Path:
     if settings.path_data_files is None:
-        raise DownloadError("PATH_DATA_FILES is missing or blank.")
+        raise DownloadError(say("setting blank", name="PATH_DATA_FILES"))
     return settings.path_data_files
 
 
@@ -208,7 +211,7 @@ def _alone(settings: Settings) -> Iterator[int]:
         with programs.alone(lock) as leash:
             yield leash
     except programs.BusyError as busy:
-        raise DownloadError(f"Another canvasDataCli of process {busy} is at work in {lock.parent}.") from busy
+        raise DownloadError(say("cli busy", process=busy, path=lock.parent)) from busy
 
 
 def _written(settings: Settings) -> int:
@@ -222,9 +225,9 @@ def _written(settings: Settings) -> int:
 def _dump_is_there(settings: Settings, before: int, finished: programs.Finished) -> None:
     folder = _data_files(settings)
     if _written(settings) in (0, before):
-        raise CommandError(f"canvasDataCli sync ended well, but wrote no {folder}/schema.json.", finished.last_lines)
+        raise CommandError(say("cli no schema", path=folder), finished.last_lines)
     if next(folder.glob("*/*.gz"), None) is None:
-        raise CommandError(f"canvasDataCli sync ended well, but {folder} holds no files.", finished.last_lines)
+        raise CommandError(say("cli no files", path=folder), finished.last_lines)
 
 
 def _has_files(settings: Settings, table: str) -> bool:

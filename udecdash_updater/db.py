@@ -23,7 +23,7 @@ from psycopg2 import errorcodes, sql
 
 from udecdash_updater import meter
 from udecdash_updater.errors import DatabaseError, TableError
-from udecdash_updater.language import say
+from udecdash_updater.language import Both, say
 from udecdash_updater.settings import Settings
 
 Connection = psycopg2.extensions.connection
@@ -144,7 +144,8 @@ def told(doing: str) -> Iterator[None]:
         hint = say("table referred hint") if isinstance(error, psycopg2.errors.ForeignKeyViolation) else ""
         raise TableError(f"{doing}: {reason(error)}{whose}", hint=hint) from None
     except psycopg2.Error as error:
-        raise DatabaseError(f"{doing}: {reason(error)}") from None
+        why = reason(error)
+        raise DatabaseError(Both(f"{doing}: {why}", why)) from None  # what was done has no Spanish name
 
 
 def reason(error: psycopg2.Error) -> str:

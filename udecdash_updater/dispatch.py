@@ -15,6 +15,7 @@ from rq.queue import EnqueueData
 from udecdash_updater import db, jobs, touched
 from udecdash_updater.batches import Batch, batches
 from udecdash_updater.errors import QueueError, SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.queues import queue_names
 from udecdash_updater.settings import Settings
@@ -82,9 +83,7 @@ def requeue(settings: Settings) -> Enqueued:
     Raises SettingsError for embedded servers: they and their workers run only while a run does.
     """
     if settings.embedded_database or settings.embedded_redis:
-        raise SettingsError(
-            ["DB_HOST, REDIS_URL: embedded servers run only while a run does; `run` enqueues what is due"]
-        )
+        raise SettingsError([say("problem", name="DB_HOST, REDIS_URL", what=say("embedded no requeue"))])
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         run = db.one(cursor, "newest_run")[0]
     return Enqueued((), 0) if run is None else _enqueue(settings, run, awaited=None, again=True)
@@ -183,7 +182,7 @@ def wait(settings: Settings, run: int, told: Callable[[int, int], None] = lambda
             told(*db.one(cursor, "ended_jobs", {"run": run}))
             if time.monotonic() > end:
                 left = len(jobs.due(cursor))
-                raise QueueError(f"{left} courses are not done after {settings.interactions_timeout} s.")
+                raise QueueError(say("courses left", count=left, seconds=settings.interactions_timeout))
             if not db.notified(session, min(_LOOK_SECONDS, settings.interactions_timeout)):
                 _enqueue(settings, run, awaited=True, again=False)
         if failed := db.rows(cursor, "failed_courses", {"run": run}):

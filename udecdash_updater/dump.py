@@ -13,6 +13,7 @@ from pathlib import Path
 
 from udecdash_updater import rows
 from udecdash_updater.errors import DumpError, SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 
 REQUESTS = "requests"
@@ -94,7 +95,7 @@ def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -
     Raises DumpError when there is no dump or its schema.json cannot be understood.
     """
     if not folder.is_dir():
-        raise DumpError(f"PATH_DATA_FILES: {folder} is not a folder.")
+        raise DumpError(say("setting not folder", name="PATH_DATA_FILES", path=folder))
     version, tables = read_schema(folder / _SCHEMA)
     strangers: list[str] = []
     if unpacked is not None:
@@ -103,7 +104,7 @@ def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -
         strangers += sorted(repr(one.name) for one in folder.iterdir() if one.name not in {*tables, _SCHEMA})
         files = {name: _archives(folder / name, table, strangers) for name, table in tables.items()}
     if not any(files.values()):
-        raise DumpError(f"{unpacked or folder} holds no file of any table; a dump was expected there.")
+        raise DumpError(say("no dump", path=unpacked or folder))
     return Dump(folder, version, tables, files, tuple(strangers))
 
 
@@ -112,7 +113,7 @@ def only(found: Dump, names: Collection[str]) -> Dump:
     if not names:
         return found
     if unknown := sorted(set(names) - set(found.tables)):
-        raise SettingsError([f"--table {name}: schema.json has no such table" for name in unknown])
+        raise SettingsError([say("problem", name=f"--table {name}", what=say("no such table")) for name in unknown])
     tables = {name: table for name, table in found.tables.items() if name in names}
     return replace(found, tables=tables, files={name: found.files[name] for name in tables})
 
@@ -120,20 +121,20 @@ def only(found: Dump, names: Collection[str]) -> Dump:
 def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
     """The version and tables of a schema.json. Raises DumpError when it is missing or not one."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise DumpError(f"{path}: is no ordinary file and was not opened.")
+        raise DumpError(say("not ordinary", path=path))
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         tables = [_table(entry) for entry in document["schema"].values()]
     except OSError as error:
         raise DumpError(
-            f"{path}: {error.strerror}; every dump has a schema.json beside its table folders.",
-            hint="Let canvasDataCli sync once more, or point PATH_DATA_FILES at the folder that it fills.",
+            say("no schema", path=path, why=error.strerror),
+            hint=say("no schema hint"),
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DumpError(f"{path}: is not a schema of Canvas Data ({type(error).__name__}: {error}).") from None
+        raise DumpError(say("wrong schema", path=path, why=f"{type(error).__name__}: {error}")) from None
     named = {table.name: table for table in tables}
     if len(named) != len(tables):
-        raise DumpError(f"{path}: names a table twice.")
+        raise DumpError(say("table twice", path=path))
     return str(document.get("version", "")), named
 
 
@@ -176,7 +177,7 @@ def _unpacked_files(
     folder: Path, extension: str, tables: Mapping[str, Table], strangers: list[str]
 ) -> dict[str, tuple[DumpFile, ...]]:
     if not folder.is_dir():
-        raise DumpError(f"{folder} is not a folder; the files that canvasDataCli unpacked were expected there.")
+        raise DumpError(say("not unpacked", path=folder))
     files: dict[str, tuple[DumpFile, ...]] = {}
     for name, table in tables.items():
         path = folder / f"{name}.{extension}"
@@ -186,7 +187,7 @@ def _unpacked_files(
             continue
         columns = rows.header(path)
         if strange := set(columns) - set(table.column_names) or len(set(columns)) != len(columns):
-            raise DumpError(f"{path}, line 1: the header does not name columns of {name}: {strange}.")
+            raise DumpError(say("wrong header", path=path, table=name, columns=strange))
         checksum = rows.checksum(path) if name == REQUESTS else None
         files[name] = (DumpFile(name, path, path.stat().st_size, columns, header=True, checksum=checksum),)
     return files
@@ -226,8 +227,8 @@ def damaged_error(damaged: Mapping[DumpFile, str]) -> DumpError:
     """The error of a dump with damaged files, each with what is wrong, as `verify` tells them."""
     told = "".join(f"\n  - table {file.table}, {why}" for file, why in damaged.items())
     return DumpError(
-        f"Archives are damaged:{told}",
-        hint="Delete these files and sync again: canvasDataCli never fetches a name that is on disk.",
+        say("archives damaged", told=told),
+        hint=say("archives damaged hint"),
     )
 
 

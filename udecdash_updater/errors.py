@@ -30,6 +30,11 @@ class UpdaterError(Exception):
         """What went wrong this time, in English."""
         return str(self._detail)
 
+    @property
+    def short(self) -> Told:
+        """What went wrong this time, in both languages where it is there in both; without the class's sentence."""
+        return self._detail
+
     def told(self, language: str = "en") -> str:
         """What went wrong this time, in `language`; without the class's sentence."""
         return text(self._detail, language)

@@ -13,6 +13,7 @@ from importlib import resources
 
 from udecdash_updater import db
 from udecdash_updater.errors import DatabaseError, RunActiveError, SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
@@ -113,8 +114,8 @@ def demand_newest(cursor: db.Cursor, run: int) -> None:
     """
     if db.one(cursor, "newer_run", {"run": run})[0]:
         raise DatabaseError(
-            "The run lost its connection and with it the lock; another run has begun.",
-            hint="Nothing of this stage was loaded; the other run does all of it.",
+            say("run lock lost"),
+            hint=say("run lock lost hint"),
         )
 
 
@@ -131,9 +132,9 @@ def _held(cursor: db.Cursor) -> RunActiveError:
     with contextlib.suppress(db.Error):  # the ledger of the very first run may not be there yet
         holder = next(iter(db.rows(cursor, "run_lock_holder")), None)
     if holder is None or holder[1] is None:
-        return RunActiveError("It holds the lock of this database and has not recorded its name yet.")
+        return RunActiveError(say("run lock unnamed"))
     _, run, host, pid, started = holder
-    return RunActiveError(f"Run {run}, process {pid} on {host}, since {started:%Y-%m-%d %H:%M:%S} UTC, holds the lock.")
+    return RunActiveError(say("run lock held", run=run, pid=pid, host=host, since=f"{started:%Y-%m-%d %H:%M:%S}"))
 
 
 def _end_leftovers(cursor: db.Cursor) -> None:
@@ -153,8 +154,7 @@ def demand_schema(cursor: db.Cursor, schema: str) -> bool:
     """Whether the ledger tells of `schema`, not of none yet. Raises SettingsError if it tells of another one."""
     claimed = [name for (name,) in db.rows(cursor, "site_schema")]
     if claimed and claimed[0] != schema:
-        told = f"DB_SCHEMA: this database's ledger tells of the schema {claimed[0]}"
-        raise SettingsError([f"{told}; use that schema, or another database"])
+        raise SettingsError([say("problem", name="DB_SCHEMA", what=say("other schema", schema=claimed[0]))])
     return bool(claimed)
 
 
@@ -197,8 +197,8 @@ def lacking(cursor: db.Cursor) -> list[int]:
     applied = {number for (number,) in db.rows(cursor, "applied_migrations")} if there else set()
     if newer := applied - known.keys():
         raise DatabaseError(
-            f"The ledger has migration {max(newer)}, made by a newer version of this program.",
-            hint="Install the version that made it, or a newer one.",
+            say("ledger newer", number=max(newer)),
+            hint=say("ledger newer hint"),
         )
     return sorted(known.keys() - applied)
 

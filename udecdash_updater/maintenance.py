@@ -19,6 +19,7 @@ from pathlib import Path
 
 from udecdash_updater import pages
 from udecdash_updater.errors import FrontEndError
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 INDEX = "index.html"
@@ -42,9 +43,9 @@ def check(settings: Settings) -> None:
         return
     with _told(folder):
         if not folder.is_dir():
-            raise FrontEndError(f"{folder} is not a folder.")
+            raise FrontEndError(say("not folder", path=folder))
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise FrontEndError(f"{folder} may not be written by this user.")
+            raise FrontEndError(say("page unwritable", path=folder))
         if _read(folder / ORIGINAL) is None:
             _demand_index(folder)
 
@@ -158,11 +159,9 @@ def _demand_index(folder: Path) -> None:
     """Raise FrontEndError unless index.html, the only one there is, is the dashboard."""
     standing = _read(folder / INDEX)
     if standing is None:
-        raise FrontEndError(f"{folder / INDEX} is missing, and there is no {ORIGINAL} to put back.")
+        raise FrontEndError(say("page missing", path=folder / INDEX, original=ORIGINAL))
     if _is_page(folder, standing):
-        raise FrontEndError(
-            f"{folder / INDEX} is the loading page, and {ORIGINAL} is missing: deploy the front end again."
-        )
+        raise FrontEndError(say("page only loading", path=folder / INDEX, original=ORIGINAL))
 
 
 def _own_page(settings: Settings, started: datetime, expected: datetime | None) -> bytes:

@@ -16,6 +16,7 @@ from email.utils import format_datetime, localtime, make_msgid
 from udecdash_updater import pages
 from udecdash_updater.bounded import within
 from udecdash_updater.errors import NoticeError
+from udecdash_updater.language import Told, say
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words, one_line
 from udecdash_updater.settings import Settings
@@ -35,7 +36,7 @@ def configured(settings: Settings) -> bool:
     return bool(settings.smtp_host and settings.notification_emails)
 
 
-def answers(settings: Settings) -> str:
+def answers(settings: Settings) -> Told:
     """Why the mail server does not take us, masked; empty when it does, login included, or none is configured.
 
     Takes LIMIT seconds at most.
@@ -45,7 +46,7 @@ def answers(settings: Settings) -> str:
     try:
         _within_limit(settings, lambda: _greet(settings), _hider(settings, SecretMask()))
     except NoticeError as error:
-        return error.detail
+        return error.short
     return ""
 
 
@@ -78,7 +79,7 @@ def send(settings: Settings, notice: Notice, mask: SecretMask) -> None:
         refused |= _delivered(settings, message, recipients, hide)
     if refused:
         told = "; ".join(f"{address} ({reason})" for address, reason in refused.items())
-        raise NoticeError(f"{_server(settings)} did not take the mail for: {one_line(hide(told))}.")
+        raise NoticeError(say("mail not taken", **_server(settings), who=one_line(hide(told))))
 
 
 def compose(settings: Settings, notice: Notice, hide: Callable[[str], str]) -> EmailMessage:
@@ -109,14 +110,14 @@ def _delivered(settings: Settings, message: EmailMessage, recipients: list[str],
     try:
         return _within_limit(settings, lambda: _deliver(settings, message, recipients), hide)
     except NoticeError as error:
-        raise NoticeError(f"{error.detail} Not told: {', '.join(recipients)}.", hint=error.hint()) from None
+        raise NoticeError(say("mail not told", why=error.short, who=", ".join(recipients))) from None
 
 
 def _within_limit(settings: Settings, talk: Callable[[], Refused], hide: Callable[[str], str]) -> Refused:
     try:
         return within(LIMIT, talk)
     except (OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
-        raise NoticeError(f"{_server(settings)}: {one_line(hide(_reason(error)))}.") from None
+        raise NoticeError(say("mail server", **_server(settings), why=one_line(hide(_reason(error))))) from None
 
 
 def _deliver(settings: Settings, message: EmailMessage, recipients: list[str]) -> Refused:
@@ -151,7 +152,7 @@ def _connect(settings: Settings, name: str) -> smtplib.SMTP:
         client.ehlo_or_helo_if_needed()
         offered = client.has_extn("starttls")
         if wanted == "starttls" and not offered:
-            raise NoticeError(f"{_server(settings)} does not offer STARTTLS, which SMTP_TLS demands.")
+            raise NoticeError(say("mail no starttls", **_server(settings)))
         if wanted != "none" and offered:
             client.starttls(context=context)
         stack.pop_all()
@@ -163,9 +164,7 @@ def _log_in(client: smtplib.SMTP, settings: Settings) -> None:
     if not (settings.smtp_user and password):
         return
     if not isinstance(client.sock, ssl.SSLSocket) and not _is_local(settings):
-        raise NoticeError(
-            f"{_server(settings)} offers no encryption, and SMTP_PASS is never sent without it to another host."
-        )
+        raise NoticeError(say("mail unencrypted", **_server(settings)))
     client.login(settings.smtp_user, password)
 
 
@@ -173,8 +172,8 @@ def _is_local(settings: Settings) -> bool:
     return settings.smtp_host.lower() in _LOCAL
 
 
-def _server(settings: Settings) -> str:
-    return f"SMTP server {one_line(settings.smtp_host)} port {settings.smtp_port}"
+def _server(settings: Settings) -> dict[str, object]:
+    return {"host": one_line(settings.smtp_host), "port": settings.smtp_port}
 
 
 def _domain(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from udecdash_updater import canvas_cli, dap, dap_batches, db, dump, ledger, maintenance, plausibility
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import known_files
@@ -87,7 +88,7 @@ def find(settings: Settings) -> Dump:
 
 def _folder(settings: Settings) -> Path:
     if settings.path_data_files is None:
-        raise DumpError("The demonstration makes its dump while it runs.", hint="Run it: udecdash-updater demo")
+        raise DumpError(say("demo no plan"), hint=say("demo no plan hint"))
     return settings.path_data_files
 
 

@@ -17,6 +17,7 @@ from udecdash_updater.backlog import Backlog
 from udecdash_updater.errors import ReportError, SettingsError
 from udecdash_updater.figures import Figures, RunFigures
 from udecdash_updater.formats import Format
+from udecdash_updater.language import say
 from udecdash_updater.report_view import SHOWN_NIGHTS
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
@@ -53,7 +54,7 @@ def write_pages(settings: Settings, found: Figures, left: Backlog) -> Path:
     """As `write`, of figures that were read already."""
     folder = settings.report_dir
     if folder is None:
-        raise SettingsError(["REPORT_DIR: is blank; it is the folder that the report's pages are written to"])
+        raise SettingsError([say("problem", name="REPORT_DIR", what=say("report blank"))])
     listed = figures.history(settings, LISTED_NIGHTS)
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from udecdash_updater.errors import SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 MAIN = "main.py"
@@ -45,8 +46,9 @@ def read(folder: Path) -> Script:
     except OSError as error:
         raise SettingsError([f"{MAIN}: {error.strerror}: {path}"]) from None
     except (SyntaxError, ValueError) as error:  # its text may hold a password
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise SettingsError([f"{MAIN}: is not Python{line}: {path}"]) from None
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        what = say("main no python line", line=line, path=path) if line else say("main no python", path=path)
+        raise SettingsError([say("problem", name=MAIN, what=what)]) from None
     found = [(name, _text(node)) for name, node in _given(tree) if _is_setting(name)]
     values = {name: text for name, text in found if text is not None and text.strip()}
     return Script(values, tuple(name for name, text in found if text is None and name not in values))

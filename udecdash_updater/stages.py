@@ -23,6 +23,7 @@ from udecdash_updater import (
 )
 from udecdash_updater.demo import site
 from udecdash_updater.errors import DumpError, UpdaterError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
 from udecdash_updater.settings import Settings
@@ -46,7 +47,7 @@ def check(night: Night) -> None:
     _note(night, settings)
     _source(night).check(night)
     if not settings.enable_download and settings.path_data_files and not settings.path_data_files.is_dir():
-        raise DumpError(f"PATH_DATA_FILES: {settings.path_data_files} is not a folder.")
+        raise DumpError(say("setting not folder", name="PATH_DATA_FILES", path=settings.path_data_files))
     maintenance.check(settings)
 
 

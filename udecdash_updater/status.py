@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from udecdash_updater import db, jobs, ledger
 from udecdash_updater.embedded import visited
 from udecdash_updater.errors import DatabaseError
+from udecdash_updater.language import say
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import jobs_of
@@ -131,8 +132,7 @@ def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
 
 def _demand_ledger(cursor: db.Cursor) -> None:
     if ledger.lacking(cursor):
-        told = "The ledger is that of an older version of this program."
-        raise DatabaseError(told, hint="The next night brings it up to date: udecdash-updater run")
+        raise DatabaseError(say("ledger older"), hint=say("ledger older hint"))
 
 
 def _running(cursor: db.Cursor) -> Running | None:

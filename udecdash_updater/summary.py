@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from udecdash_updater import db
 from udecdash_updater.dump import REQUESTS
 from udecdash_updater.errors import DatabaseError
+from udecdash_updater.language import say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
@@ -86,8 +87,8 @@ def read(settings: Settings, run: int | None = None) -> Summary:
         there = db.one(cursor, "ledger_exists")[0]
         number = db.one(cursor, "run_number", {"run": run})[0] if there else None
         if number is None:
-            told = "No night was here yet." if run is None else f"The ledger knows no run {run}."
-            raise DatabaseError(told, hint="udecdash-updater status shows the last nights.")
+            told = say("no night yet") if run is None else say("no such run", run=run)
+            raise DatabaseError(told, hint=say("last nights hint"))
         of_run = {"run": number}
         stages = tuple(StageTime(*row) for row in db.rows(cursor, "run_stages", of_run) if row[1])
         courses, judged, interactions = db.one(cursor, "run_interactions", of_run)

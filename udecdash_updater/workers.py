@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from udecdash_updater.errors import SettingsError, WorkersError
+from udecdash_updater.language import Both, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -41,9 +42,10 @@ class Answer:
 
     def error(self, what: str, log: str = "") -> WorkersError:
         """The error to raise about it; `log` is what the program itself said."""
-        end = f"no answer within the time set ({what})" if self.code is None else f"{what}, exit code {self.code}"
+        told = {"command": self.command, "what": what}
+        end = say("ctl hung", **told) if self.code is None else say("ctl exit code", **told, code=self.code)
         lines = [line for text in (self.output, log) for line in text.strip().splitlines()[-_LAST_LINES:]]
-        return WorkersError("\n".join([f"`{self.command}`: {end}.", *lines]))
+        return WorkersError(Both(*("\n".join([end.text(language), *lines]) for language in ("en", "es"))))
 
 
 def stop(settings: Settings) -> dict[str, str]:
@@ -128,7 +130,7 @@ def _status(settings: Settings) -> tuple[Answer, dict[str, str]]:
 def _programs(settings: Settings) -> list[str]:
     names = settings.supervisor_programs.replace(",", " ").split()
     if not names or any(name == "all" or name.startswith("-") for name in names):
-        raise SettingsError(["SUPERVISOR_PROGRAMS: must name the workers' group, as in udecdash-workers:*; never all"])
+        raise SettingsError([say("problem", name="SUPERVISOR_PROGRAMS", what=say("workers' group"))])
     return names
 
 

@@ -75,6 +75,39 @@ def test_every_mistake_in_a_setting_is_told_by_words_that_are_there_in_both_lang
     assert [one for one in told if not re.match(r"""say\(|_why\(|f['"]\{error.strerror\}""", one)] == []
 
 
+# Whose errors an administrator meets first: their details are in both languages, to the last one.
+SPOKEN = (
+    "canvas_cli",
+    "dump",
+    "ledger",
+    "maintenance",
+    "notifier",
+    "plan",
+    "report_page",
+    "script",
+    "status",
+    "summary",
+)
+
+
+@pytest.mark.parametrize("module", SPOKEN)
+def test_an_error_of_these_modules_is_told_by_words_and_not_in_english_alone(module: str) -> None:
+    found = 0
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and re.search(r"(?<!Value)Error$", ast.unparse(node.func)) and node.args:
+            found += 1
+            given = [node.args[0], *(word.value for word in node.keywords if word.arg == "hint")]
+            given = [part for one in given for part in (one.elts if isinstance(one, ast.List) else [one])]
+            assert [ast.unparse(one) for one in given if re.search("[a-z]{3}", _literal(one))] == []
+    assert found
+
+
+def _literal(node: ast.AST) -> str:
+    """What stands in a text itself, without what is filled in; nothing where it is no text."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+
+
 def test_numbers_are_written_as_the_language_writes_them() -> None:
     told = say("dump there", files=1234, tables=73, bytes=1_234_000_000, age=3725)
     assert str(told) == "1,234 files of 73 tables, 1.2 GB, downloaded 1 h 2 min ago"
