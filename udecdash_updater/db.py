@@ -144,8 +144,9 @@ def told(doing: str) -> Iterator[None]:
         hint = say("table referred hint") if isinstance(error, psycopg2.errors.ForeignKeyViolation) else ""
         raise TableError(f"{doing}: {reason(error)}{whose}", hint=hint) from None
     except psycopg2.Error as error:
-        why = reason(error)
-        raise DatabaseError(Both(f"{doing}: {why}", why)) from None  # what was done has no Spanish name
+        raise DatabaseError(
+            Both(f"{doing}: {(why := reason(error))}", why)
+        ) from None  # what was done has no Spanish name
 
 
 def reason(error: psycopg2.Error) -> str:
