@@ -59,7 +59,9 @@ def load_tables(night: Night) -> None:
     night.published = done.published
     for table, reason in night.open_ledger.rows("accepted_doubts"):
         night.warn(f"{table} ({reason}) was accepted as it is")
-    if altered := [*done.widened, *(name for merged in done.merged for name in merged.altered)]:
+    if done.widened:
+        night.warn(f"the dashboard's tables were fitted to Canvas Data 2: {'; '.join(done.widened)}")
+    if altered := [name for merged in done.merged for name in merged.altered]:
         night.warn(f"columns that Canvas has added or made wider: {'; '.join(altered)}")
     if done.waiting:
         night.warn(f"left as they are, because what they are made of never came: {', '.join(done.waiting)}")
