@@ -283,8 +283,9 @@ def config_sample(*, as_json: bool) -> None:
 @json_option
 def config_workers(*, number: int | None, folder: Path, as_json: bool) -> None:
     """Print the workers' programs for supervisord: as this account, in this folder, a program for each queue."""
+    logs.configure()
     where = group.places(folder, getpass.getuser())
-    text = group.configuration(settings_of(folder), where, number)
+    text = group.configuration(config.read_for_workers(folder), where, number)
     if as_json:
         answer({"workers": text})
     else:

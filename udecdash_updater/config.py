@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from udecdash_updater import script
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
-from udecdash_updater.sources import load
+from udecdash_updater.sources import load, load_for_worker
 
 _HIDDEN = "***"
 
@@ -35,6 +35,12 @@ def read(folder: Path) -> Settings:
     """
     adopt(folder)
     return load(folder)
+
+
+def read_for_workers(folder: Path) -> Settings:
+    """As `read`; only DB_* must be there, because a host that has workers alone has no main.py."""
+    adopt(folder)
+    return load_for_worker(folder)
 
 
 def adopt(folder: Path) -> None:

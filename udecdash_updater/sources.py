@@ -38,12 +38,12 @@ def language(folder: Path) -> str:
     return str(Settings.model_fields["language"].default)
 
 
-def load_for_worker() -> Settings:
-    """A worker's settings: its environment, then the .env of its current folder; only DB_* must be there.
+def load_for_worker(folder: Path | None = None) -> Settings:
+    """A worker's settings: environment, then the .env of `folder` (default: the current one); only DB_* must be there.
 
     Raises SettingsError as `load` does.
     """
-    return _judged(Path.cwd(), _missing_for_worker)
+    return _judged(folder or Path.cwd(), _missing_for_worker)
 
 
 def _judged(folder: Path, wanting: Callable[[Settings], list[Words]]) -> Settings:

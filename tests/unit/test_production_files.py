@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from click.testing import CliRunner
 
 from udecdash_updater import batches, group
+from udecdash_updater.cli import main
 from udecdash_updater.queues import queue_names
 from udecdash_updater.settings import Settings
 
@@ -87,6 +91,18 @@ def workers(text: str) -> configparser.RawConfigParser:
 def test_the_workers_file_is_what_config_workers_writes() -> None:
     shipped = (ROOT / "supervisord_config" / "udecdash-workers.conf").read_text(encoding="utf-8")
     assert shipped == group.configuration(Settings(), PLACES)
+
+
+def test_a_host_of_workers_alone_needs_no_main_py_to_write_its_programs(tmp_path: Path) -> None:
+    wanted = {"DB_HOST": "db", "DB_PORT": "5432", "DB_NAME": "d", "DB_USERNAME": "u", "DB_PASSWORD": "p"}
+    dot_env = "".join(f"{name}={value}\n" for name, value in (wanted | {"QUEUE_LIMITS": "5"}).items())
+    (tmp_path / ".env").write_text(dot_env, encoding="utf-8")
+    with mock.patch.dict(os.environ):
+        told = CliRunner().invoke(main, ["config", "workers", "--folder", str(tmp_path)], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    found = workers(told.stdout)
+    assert found["group:udecdash-workers"]["programs"] == "udecdash-first_queue,udecdash-course_too_long"
+    assert found["program:udecdash-first_queue"]["directory"] == str(tmp_path)
 
 
 def test_each_queue_has_a_program_that_begins_with_it_and_outlives_its_jobs() -> None:
