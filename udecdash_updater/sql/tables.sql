@@ -5,7 +5,9 @@ select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s
 select a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end, a.attgenerated <> '',
     a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null),
     coalesce(c.collisdeterministic, true), exists (
-        select from pg_trigger g join pg_proc p on p.oid = g.tgfoid where p.proname ~ '^RI_FKey_.*_del$'
+        select from pg_trigger g
+        where g.tgfoid in ('"RI_FKey_noaction_del"'::regproc, '"RI_FKey_restrict_del"'::regproc,
+            '"RI_FKey_cascade_del"'::regproc, '"RI_FKey_setnull_del"'::regproc, '"RI_FKey_setdefault_del"'::regproc)
         and g.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)))
 from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation c on c.oid = a.attcollation
 where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
