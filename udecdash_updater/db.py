@@ -140,13 +140,11 @@ def told(doing: str) -> Iterator[None]:
     try:
         yield
     except REFUSED as error:
-        whose = f" of {error.diag.table_name}" if error.diag.table_name else ""
+        why = reason(error) + (f" of {error.diag.table_name}" if error.diag.table_name else "")
         hint = say("table referred hint") if isinstance(error, psycopg2.errors.ForeignKeyViolation) else ""
-        raise TableError(f"{doing}: {reason(error)}{whose}", hint=hint) from None
+        raise TableError(Both(f"{doing}: {why}", why), hint=hint) from None
     except psycopg2.Error as error:
-        raise DatabaseError(
-            Both(f"{doing}: {(why := reason(error))}", why)
-        ) from None  # what was done has no Spanish name
+        raise DatabaseError(Both(f"{doing}: {(why := reason(error))}", why)) from None
 
 
 def reason(error: psycopg2.Error) -> str:

@@ -46,6 +46,7 @@ def make(settings: Settings, options: RunOptions) -> Plan:
     """
     if settings.from_dap:
         return _of_batches(settings, options)
+    _folder(settings)
     if settings.enable_download:
         canvas_cli.check(settings)
     maintenance.check(settings)

@@ -27,6 +27,7 @@ _WIDTH = 150
 _ENDLESS = 1000
 _SHOWN = 20
 _LONGEST = 60
+_SOURCES = {"environment": "from environment", "default": "from default"}
 _STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 
 
@@ -146,7 +147,7 @@ def show_settings(settings: list[Shown], language: str = "en") -> None:
     voice = Voice(language)
     table = grid(voice, voice("settings"), "name", "value", "from", texts={"value", "from"})
     for one in settings:
-        table.add_row(one.name, one.value, one.source)
+        table.add_row(one.name, one.value, voice(_SOURCES[one.source]) if one.source in _SOURCES else one.source)
     write(table)
 
 

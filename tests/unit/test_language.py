@@ -11,7 +11,7 @@ from string import Formatter
 
 import pytest
 
-from udecdash_updater import errors, language
+from udecdash_updater import config, errors, language, terminal
 from udecdash_updater.findings import failed, nagios
 from udecdash_updater.language import LANGUAGES, say
 from udecdash_updater.sources import language as language_of
@@ -106,6 +106,13 @@ def _literal(node: ast.AST) -> str:
     """What stands in a text itself, without what is filled in; nothing where it is no text."""
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     return "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+
+
+def test_where_a_setting_comes_from_is_told_in_spanish_too(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_settings([config.Shown("DB_HOST", "x", "environment"), config.Shown("DB_PORT", "1", "default")], "es")
+    shown = capsys.readouterr().out
+    assert "entorno" in shown
+    assert "por omisión" in shown
 
 
 def test_numbers_are_written_as_the_language_writes_them() -> None:
