@@ -180,7 +180,7 @@ def queue(bench: Bench) -> list[Line]:
 
 def history(bench: Bench) -> list[Line]:
     """The same night on ten times the history."""
-    numbers, few = _HISTORY_COURSES, max(1, bench.requests // 100)
+    numbers, few = _HISTORY_COURSES, max(1, bench.requests // 400)
     sizes = {"short": bench.requests // 2, "long": bench.requests * 5}
     kept = {name: _history(bench, name, size // len(numbers), few) for name, size in sizes.items()}
     found = bench.take_turns({name: partial(_night, settings, numbers) for name, settings in kept.items()})

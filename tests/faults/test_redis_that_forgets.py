@@ -28,6 +28,7 @@ from udecdash_updater.settings import Settings
 from udecdash_updater.worker import Worker
 
 _ROUNDS = 20
+_SQUEEZED_BYTES = 20_000
 
 
 @pytest.fixture
@@ -76,12 +77,25 @@ def evicting(client: redis.Redis) -> None:
     client.delete(*sorted(client.scan_iter())[::2])
 
 
+def squeezed_and_kept(client: redis.Redis) -> None:
+    """Its memory is full, and it throws away what it likes at each write; it begins again with what is left."""
+    client.config_set("maxmemory-policy", "allkeys-random")
+    client.config_set("maxmemory", client.info("memory")["used_memory"] - _SQUEEZED_BYTES)
+
+    def evicted() -> bool:
+        client.set("one more", "")
+        return int(client.info("stats")["evicted_keys"]) > 0
+
+    if until(evicted):  # else this goes on for long, and the test fails by its time
+        killed(client)
+
+
 def full(client: redis.Redis) -> None:
     """Nothing more can be written."""
     client.config_set("maxmemory", 1)
 
 
-@pytest.mark.parametrize("damage", [killed, kept, emptied, evicting, full])
+@pytest.mark.parametrize("damage", [killed, kept, emptied, evicting, squeezed_and_kept, full])
 def test_whatever_redis_forgets_while_jobs_are_at_work_interactions_are_those_of_the_truth(
     postgres: Settings,
     database: Connection,
