@@ -8,6 +8,7 @@ from datetime import datetime
 
 from udecdash_updater import db
 from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, DatabaseError
+from udecdash_updater.language import say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import Jobs, jobs_of
@@ -137,7 +138,7 @@ def read(settings: Settings, run: int | None = None, *, runs: int = 60) -> Figur
         db.run(cursor, "limit_statements", {"milliseconds": str(_STATEMENT_SECONDS * 1000)})
         history = _history(cursor, run, runs)
         if not history or run not in (None, history[-1].number):
-            raise DatabaseError("The ledger knows no such run.", hint="udecdash.runs tells which runs there are.")
+            raise DatabaseError(say("run unknown"), hint=say("runs hint"))
         of_run = {"run": history[-1].number, "limit": SHOWN_REJECTS}
         return Figures(
             history,

@@ -9,6 +9,7 @@ from itertools import accumulate
 from udecdash_updater import db
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,6 @@ def too_many(rejects: Sequence[Reject], limit: int) -> DumpError:
     """The error of a dump with more than MAX_REJECTED_ROWS lines that cannot be loaded; names the first ones."""
     first = "".join(f"\n  - {r.table}: {r.file}, line {r.line}: {r.reason}" for r in rejects[:5])
     return DumpError(
-        f"More than {limit} lines cannot be loaded; the first are:{first}",
-        hint="Look at these lines; if they may be left out, raise MAX_REJECTED_ROWS.",
+        say("too many rejects", limit=limit, first=first),
+        hint=say("too many rejects hint"),
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from udecdash_updater.binaries import Account, open_folder, server_account, within_reach
 from udecdash_updater.errors import RunActiveError, SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 
 _LONGEST_SOCKET = 107  # sun_path less its final zero
@@ -83,7 +84,7 @@ def home_lock(home: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held.seek(0)
-            raise RunActiveError(f"Process {held.read() or 'unknown'} uses {home}.") from None
+            raise RunActiveError(say("home in use", process=held.read() or "?", home=home)) from None
         held.truncate(0)
         held.write(str(os.getpid()))
         held.flush()
@@ -114,7 +115,7 @@ def rooms_of_run(home: Path) -> Rooms:
     except OSError:
         there = False
     if not there:
-        raise RunActiveError(f"It has no servers under {home} at the moment.")
+        raise RunActiveError(say("home without servers", home=home))
     return Rooms(home, home, _outside(home), sockets, server_account())
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from udecdash_updater.bounded import within
 from udecdash_updater.errors import NoticeError
+from udecdash_updater.language import say
 from udecdash_updater.version import VERSION
 
 LIMIT = 10.0  # seconds for everything, looking its name up included
@@ -41,7 +42,9 @@ def call(setting: str, url: str, body: bytes | None = None) -> None:
         reason = _reason(error)
     else:
         return
-    raise NoticeError(f"{setting} (at {_host(url)}): {reason}.", hint=f"Check {setting}.")
+    raise NoticeError(
+        say("web refused", name=setting, host=_host(url), why=reason), hint=say("check setting", name=setting)
+    )
 
 
 def _ask(request: urllib.request.Request) -> None:

@@ -79,6 +79,7 @@ def test_every_mistake_in_a_setting_is_told_by_words_that_are_there_in_both_lang
 SPOKEN = (
     "canvas_cli",
     "dump",
+    "figures",
     "ledger",
     "maintenance",
     "notifier",
@@ -87,6 +88,7 @@ SPOKEN = (
     "script",
     "status",
     "summary",
+    "web",
 )
 
 
