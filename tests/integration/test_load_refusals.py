@@ -196,3 +196,16 @@ def test_a_key_that_the_table_computes_itself_is_refused(
     execute(database, computed)
     with pytest.raises(TableError, match="item_dim computes its key id itself"):
         load(postgres, night(tmp_path / "1", item_dim=SOUND))
+
+
+def test_a_trigger_that_refuses_another_row_each_time_ends_the_night(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    lines = [" ".join(f"{number},{number},{name}" for number in range(20)) for name in "ab"]
+    load(postgres, night(tmp_path / "1", item_dim=lines[0]))
+    execute(database, "create function no() returns trigger language plpgsql as $$ begin"
+            " if new.id = (select min(id) from item_dim) then raise exception 'no'; end if; return new; end $$;"
+            "create trigger no before update on item_dim for each row execute function no()")  # fmt: skip
+    with pytest.raises(TableError, match="publishing item_dim: raise exception"):
+        load(postgres, night(tmp_path / "2", item_dim=lines[1]))
+    assert rows(database, "select distinct name, count(*) over () from item_dim") == [("a", 20)]
