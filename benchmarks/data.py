@@ -38,6 +38,19 @@ def lines(folder: Path) -> tuple[int, float]:
     return count, size / 1e6
 
 
+def joined(source: Path, target: Path, times: int) -> Path:
+    """The web log below `source` in one archive below `target`, so many times over, each time under other ids."""
+    log = target / REQUESTS
+    log.mkdir(parents=True)
+    shutil.copy(source / "schema.json", target)
+    with gzip.open(log / "requests-00000-00000001.gz", "wb", compresslevel=1) as archive:
+        for number in range(times):
+            for path in sorted((source / REQUESTS).glob("*.gz")):
+                with gzip.open(path) as file:
+                    archive.writelines(b"%c%b" % (ord("g") + number, line[1:]) for line in file)
+    return target
+
+
 Chosen = Callable[[int, int], bool]
 """Whether to change the line with this number of so many."""
 
