@@ -16,7 +16,7 @@ _OUT = {
 }
 
 
-def _believed(cursor: db.Cursor, staging: db.Composable, file: DumpFile, **_: bool) -> FileCount:
+def _believed(cursor: db.Cursor, staging: db.Composable, file: DumpFile, *_: object) -> FileCount:
     with rows.reading(file.path) as plain:
         arrived = db.copy_in(cursor, staging, file.columns, plain)
     return FileCount(file, arrived, arrived)
