@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import platform
@@ -171,3 +172,12 @@ def machine(server: Server) -> list[str]:
 def load() -> str:
     """How busy the machine is: the average load of 1, 5 and 15 minutes."""
     return " ".join(f"{n:.1f}" for n in os.getloadavg())
+
+
+def options(name: str, description: str, topics: Sequence[str], results: Path) -> argparse.ArgumentParser:
+    """What every benchmark can be asked for; `results` is where the figures go if nothing else is said."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=description)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=topics, default=topics, metavar="TOPIC", help=" ".join(topics))
+    parser.add_argument("--out", type=Path, default=results)
+    return parser

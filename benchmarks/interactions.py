@@ -258,13 +258,9 @@ def _text(bench: Bench, machine: Sequence[str], lines: Sequence[Line]) -> str:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.interactions", description="Measure what interactions cost.")
+    parser = ground.options("interactions", "Measure what interactions cost.", list(TOPICS), _RESULTS)
     parser.add_argument("--requests", type=int, default=100_000, help="requests of a course")
     parser.add_argument("--courses", type=int, default=4_000, help="small courses in the queue")
-    parser.add_argument("--rounds", type=int, default=5)
-    names = list(TOPICS)
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TOPIC", help=" ".join(names))
-    parser.add_argument("--out", type=Path, default=_RESULTS)
     return parser.parse_args(arguments)
 
 

@@ -97,13 +97,9 @@ def _text(server: Server, bench: Bench, machine: Sequence[str], measured: dict[s
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.loading", description="Measure the load.")
+    parser = ground.options("loading", "Measure the load.", [topic.name for topic in TOPICS], _RESULTS)
     parser.add_argument("--requests", type=int, default=300_000, help="lines of the web log")
     parser.add_argument("--students", type=int, default=8_000, help="size of the university: rows of the other tables")
-    parser.add_argument("--rounds", type=int, default=5)
-    names = [topic.name for topic in TOPICS]
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TOPIC", help=" ".join(names))
-    parser.add_argument("--out", type=Path, default=_RESULTS)
     return parser.parse_args(arguments)
 
 

@@ -106,14 +106,18 @@ def can_be_kept(table: Table, counts: Sequence[FileCount]) -> bool:
     return not any(count.rejected or not _as_declared(table, count.file) for count in counts)
 
 
+def unkept(table: Table, counts: Sequence[FileCount]) -> Unkept | None:
+    """A published load, if its lines are worth keeping; of others the files' contents are kept alone."""
+    worth = key_of(table) and sum(count.lines for count in counts) >= WORTH_KEEPING
+    return Unkept(table, tuple(counts)) if worth else None
+
+
 def keep(cursor: db.Cursor, unkept: Unkept) -> None:
     """Keep the lines of a load that is published: a digest of each, for the next night.
 
     Raises UnlikeError, or what COPY raises, for a key that no line of ours can hold, as one with a carriage return.
     """
     table, counts = unkept.table, unkept.counts
-    if sum(count.lines for count in counts) < WORTH_KEEPING or not key_of(table):
-        return
     lines = _name(db.one(cursor, "line_set", {"table": table.name})[0])
     db.run(cursor, "create_lines", lines=lines)
     again = [_copy(cursor, table, count.file, lines) for count in counts]

@@ -24,9 +24,8 @@ from udecdash_updater.rejects import Reject, too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, Way, source, stage
 
-_TURNS = (
-    8  # foreign keys that hang on each other need one each; a trigger that looks at other rows could go on for ever
-)
+# Foreign keys that hang on each other need a turn each; a trigger that looks at other rows could go on for ever.
+_TURNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +220,7 @@ def _keep(cursor: db.Cursor, staged: Staged, taken: Decimal) -> Unkept | None:
         now = lines.print_after(cursor, staged.table, now, taken)
     if now:
         lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, now)
-        return None if staged.known else Unkept(staged.table, staged.counts)
+        return None if staged.known else lines.unkept(staged.table, staged.counts)
     if staged.kept:
         lines.forget(cursor, staged.table)
     return None
