@@ -194,7 +194,7 @@ def _copy_batch(
         try:
             with db.savepoint(cursor, "batch"):
                 return loaded + db.copy_in(cursor, staging, columns, rows.LineReader(line for _, line in batch))
-        except db.BAD_ROW as error:
+        except db.REFUSED as error:
             place = db.copy_line(error)
             if place is None:
                 return loaded + _copy_halves(cursor, staging, columns, batch, reject, db.reason(error))

@@ -157,7 +157,8 @@ def reason(error: psycopg2.Error) -> str:
     if code[:2] in _QUOTING:
         name = errorcodes.lookup(code).lower().replace("_", " ")
         place = error.diag.column_name or error.diag.constraint_name or ""
-        return f"{name} ({code})" + (f" at {place}" if place else "")
+        unplaced = code == errorcodes.CHECK_VIOLATION and not place and error.diag.table_name
+        return f"{name} ({code})" + (f" at {place}" if place else ": no partition takes it" if unplaced else "")
     primary = error.diag.message_primary if error.diag else None
     lines = (primary or str(error) or type(error).__name__).strip().splitlines()
     return lines[0] + (f" ({code})" if code else "")

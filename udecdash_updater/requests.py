@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from udecdash_updater import canvas, dashboard, db, ledger, limits, rows
+from udecdash_updater import admission, canvas, dashboard, db, ledger, limits, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
-from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
@@ -135,13 +133,17 @@ def _insert(
 ) -> _Done:
     _begin(cursor, settings)
     dashboard.index_requests(cursor)  # what is known is looked up in them
-    counts = _insert_new(cursor, staging, counts)
+    counts, refused = admission.admit(cursor, staging, counts, _FEW, settings.max_rejected_rows)
+    rejects = [*rejects, *refused]
+    if len(rejects) > settings.max_rejected_rows:
+        raise too_many(rejects, settings.max_rejected_rows)
     _end(cursor, run, counts, rejects, also)
     return counts, rejects
 
 
 def _begin(cursor: db.Cursor, settings: Settings) -> None:
     db.run(cursor, "more_memory", {"helpers": str(settings.load_connections - 1)})
+    db.run(cursor, "judge_at_once")
     db.run(cursor, "lock_requests")
     db.run(cursor, "mend_sequence")
 
@@ -201,7 +203,7 @@ def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Re
     try:
         with db.savepoint(cursor, "file"):
             return _copy_by(_copy_blocks, cursor, table, file, gate)
-    except db.BAD_ROW:
+    except db.REFUSED:
         LOGGER.warning("requests/%s goes line by line: it holds rows that COPY refuses", file.name)
         del gate.rejects[before:]
         return _copy_by(_copy_lines, cursor, table, file, gate)
@@ -233,18 +235,3 @@ def _copy_lines(
     cursor: db.Cursor, table: db.Composable, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject
 ) -> int:
     return copy_batches(cursor, table, KEPT, kept_lines(body, file, tally, reject), reject)
-
-
-def _insert_new(cursor: db.Cursor, staging: db.Composable, counts: list[FileCount]) -> list[FileCount]:
-    repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests", staging=staging))
-    known: dict[int, int] = {}
-    if sum(count.loaded for count in counts) > _FEW:
-        first, last = db.one(cursor, "staged_request_span", staging=staging)
-        known = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}, staging=staging))
-    elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise", staging=staging))
-    inserted = db.run(cursor, "insert_requests", staging=staging)
-    left_out = Counter(repeated) + Counter(known) + Counter(elsewhere)
-    new = [count.without(repeated=left_out[n]) for n, count in enumerate(counts)]
-    if inserted != sum(count.loaded for count in new):
-        raise DumpError(f"requests: {inserted} rows were written where {sum(c.loaded for c in new)} were due.")
-    return new

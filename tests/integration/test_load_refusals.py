@@ -46,7 +46,8 @@ REFUSING = {
     "computed_dim": ("create table {0} " + MADE + ", part bigint generated always as (10 / (other_id - 7)) stored);",
                      "7,7,e", "division by zero (22012)"),
     "parted_dim": ("create table {0} " + MADE + ") partition by range (id);"
-                   "create table few partition of {0} for values from (0) to (5);", "7,7,e", "check violation (23514)"),
+                   "create table few partition of {0} for values from (0) to (5);", "7,7,e",
+                   "check violation (23514): no partition takes it"),
     "local_dim": ("create table {0} " + MADE + ") partition by range (id);"
                   "create table all_of_them partition of {0} for values from (0) to (9);"
                   "create unique index once on all_of_them (name);", "7,7,d", "unique violation (23505) at once"),

@@ -21,7 +21,6 @@ from tests.dumps import REQUEST, request_dump, request_line
 from tests.installation import rows
 from tests.nights import load
 from udecdash_updater import requests
-from udecdash_updater.errors import TableError
 from udecdash_updater.settings import Settings
 
 EXAMPLES = int(os.environ.get("UDECDASH_EXAMPLES", "10"))
@@ -221,19 +220,3 @@ def test_a_found_table_of_requests_may_be_partitioned_by_any_column(
         files = {f"{n}.gz": request_line(id=f"{n}") for n in range(night + 1)}
         load(postgres, request_dump(tmp_path / str(night), files))
     assert rows(database, "select id from a_few order by local_id") == [("0",), ("1",), ("2",)]
-
-
-def test_a_found_table_of_requests_that_refuses_a_row_is_named_and_keeps_what_it_had(
-    postgres: Settings, database: Connection, tmp_path: Path
-) -> None:
-    refer = "create table known (id bigint primary key); insert into known values (7); alter table requests"
-    with database.cursor() as cursor:
-        cursor.execute(f"{FOUND}; {refer} add constraint a_course foreign key (course_id) references known")
-    odd = request_line(id="b", course_id="8")
-    load(postgres, request_dump(tmp_path / "1", {"1.gz": request_line(id="a") + odd}))
-    assert rows(database, "select line, reason from udecdash.rejects") == [
-        (2, "foreign key violation (23503) at a_course")
-    ]
-    with pytest.raises(TableError, match=r"foreign key violation \(23503\) at a_course of requests"):
-        load(postgres, request_dump(tmp_path / "2", {"2.gz": request_line(id="c") + odd}))
-    assert rows(database, "select id from requests") == [("a",)]

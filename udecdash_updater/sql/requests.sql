@@ -8,6 +8,9 @@ where table_name = 'requests' and status = 'success'
 -- lock_requests: local_id grows in load order only while nobody else inserts
 lock table requests in share row exclusive mode
 
+-- judge_at_once: what a found table would judge at the end, when no row is told any more
+set constraints all immediate
+
 -- requests_top: the newest local_id
 select coalesce(max(local_id), 0) from requests
 
@@ -91,4 +94,14 @@ select file, count(*) from gone group by file
 insert into requests (id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id,
     url, user_agent)
 select id, timestamp, user_id, course_id, quiz_id, discussion_id, conversation_id, assignment_id, url, user_agent
-from {staging} order by file, ctid
+from {staging} waiting order by file, ctid
+
+-- number_requests: the staged requests in load order, to be written part by part
+create temporary table {numbered} on commit drop as
+select row_number() over (order by file, ctid) as place, * from {staging}
+
+-- numbered_part: those of some places
+(select ctid, * from {numbered} where place >= {low} and place < {high})
+
+-- numbered_request: whose row it is
+select file, id::text from {staging} waiting
