@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from udecdash_updater import db, rows
+from udecdash_updater import db, refusals, rows
 from udecdash_updater.dump import REQUESTS, DumpFile
-from udecdash_updater.errors import DumpError
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject
 from udecdash_updater.sieve import kept_lines
@@ -30,15 +29,15 @@ def admit(
     """Append the staged requests that are not there yet: what became of each file's lines, and what was refused.
 
     A row's `file` is the place of its file in `counts`. `few`: so many ids are looked up one by one. Looks for
-    no more refused rows once there are more than `most`. Raises DumpError when a row is unaccounted for.
+    no more refused rows once there are more than `most`. Raises TableError when the table drops a row.
     """
     left_out = _delete_known(cursor, staging, counts, few)
     written = _write(cursor, staging, most)
     rejects = list(_rejects(written, counts)) if written.refused else []
     refused = Counter(number for number, _, _ in written.refused)
     new = [count.without(repeated=left_out[n], rejected=refused[n]) for n, count in enumerate(counts)]
-    if written.rows != (due := sum(count.loaded for count in new)) and len(rejects) <= most:
-        raise DumpError(f"requests: {written.rows} rows were written where {due} were due.")
+    if len(rejects) <= most:
+        refusals.demand_all(cursor, REQUESTS, written.rows, sum(count.loaded for count in new))
     return new, rejects
 
 

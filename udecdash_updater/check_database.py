@@ -101,7 +101,9 @@ def _some(names: list[str]) -> Told:
 
 def tables_can_be_filled(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     """What stands in DB_SCHEMA under the names of our tables is a table that a night can fill."""
-    found = [failed("tables", TableError(o.told, hint=o.hint)) for o in obstacles.find(cursor, _tables(settings))]
+    tables = _tables(settings)
+    found = [failed("tables", TableError(o.told, hint=o.hint)) for o in obstacles.find(cursor, tables)]
+    found += [warning("tables", one.told, one.hint) for one in obstacles.suspect(cursor, tables)]
     yield from found or [ok("tables", say("tables fine"))]
 
 

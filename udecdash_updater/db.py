@@ -156,11 +156,10 @@ def reason(error: psycopg2.Error) -> str:
     code = error.pgcode or ""
     if code[:2] in _QUOTING:
         name = errorcodes.lookup(code).lower().replace("_", " ")
-        place = error.diag.column_name or error.diag.constraint_name or ""
-        unplaced = code == errorcodes.CHECK_VIOLATION and not place and error.diag.table_name
-        return f"{name} ({code})" + (f" at {place}" if place else ": no partition takes it" if unplaced else "")
-    primary = error.diag.message_primary if error.diag else None
-    lines = (primary or str(error) or type(error).__name__).strip().splitlines()
+        place = error.diag.column_name or error.diag.constraint_name
+        gap = ": no partition takes it" if code == errorcodes.CHECK_VIOLATION and error.diag.table_name else ""
+        return f"{name} ({code})" + (f" at {place}" if place else gap)
+    lines = (error.diag.message_primary or str(error) or type(error).__name__).strip().splitlines()
     return lines[0] + (f" ({code})" if code else "")
 
 

@@ -46,7 +46,22 @@ def find(cursor: db.Cursor, tables: Sequence[str]) -> Iterator[Obstacle]:
                        say("table veiled hint", table=table, account=account))  # fmt: skip
     for table, heir in db.rows(cursor, "inherited", names):
         yield Obstacle(say("table heir", table=table, heir=heir), say("table heir hint", table=table, heir=heir))
+    for table, rule, always in db.rows(cursor, "diverted", names):
+        if always:
+            yield Obstacle(say("table rule", table=table, name=rule), say("table rule hint", table=table, name=rule))
     for key in foreign_keys.find(cursor, tables):
         if key.other in tables and not key.plain:
             yield Obstacle(say("table key", table=key.table, name=key.name, other=key.other),
                            say("table key hint", table=key.table, name=key.name))  # fmt: skip
+
+
+def suspect(cursor: db.Cursor, tables: Sequence[str]) -> Iterator[Obstacle]:
+    """What may keep rows from some of these tables: a night that it does this to ends before it publishes."""
+    names = {"tables": list(tables)}
+    for table, rule, always in db.rows(cursor, "diverted", names):
+        if not always:
+            yield Obstacle(say("table rule maybe", table=table, name=rule),
+                           say("table rule hint", table=table, name=rule))  # fmt: skip
+    for table, name, function in db.rows(cursor, "returning_null", names):
+        yield Obstacle(say("table trigger maybe", table=table, name=name, function=function),
+                       say("table trigger hint", table=table, name=name))  # fmt: skip

@@ -11,6 +11,8 @@ from itertools import islice
 
 from udecdash_updater import db, foreign_keys
 from udecdash_updater.canvas import key_of
+from udecdash_updater.errors import TableError
+from udecdash_updater.language import Words, say
 from udecdash_updater.staging import STAGING, Staged, Way, source
 
 Write = Callable[[Staged, str, db.Composable], object]
@@ -45,10 +47,23 @@ def steps_of(staged: Staged) -> list[tuple[str, int]]:
     ]
 
 
-def acting_on(cursor: db.Cursor, table: str) -> str:
-    """The triggers and rules of a table; empty where it has none."""
+def demand_all(cursor: db.Cursor, table: str, has: int, due: int) -> None:
+    """Raises TableError when a table took another number of rows than were due; the hint names what acts on it."""
+    if has != due:
+        raise TableError(say("table drops", table=table, has=has, due=due), hint=meddling(cursor, table))
+
+
+def acting_on(cursor: db.Cursor, table: str) -> list[str]:
+    """The triggers and rules that act on what is written to a table, each as what would end that."""
     name = {"table": db.identifier(table).as_string(cursor)}
-    return ", ".join(found for (found,) in db.rows(cursor, "acting_on", name))
+    return [f"alter table {of} disable {kind} {acts};" for of, kind, acts in db.rows(cursor, "acting_on", name)]
+
+
+def meddling(cursor: db.Cursor, table: str) -> Words:
+    """What to do when others than we change what is written to a table."""
+    if acting := acting_on(cursor, table):
+        return say("table drops hint", statements=" ".join(acting))
+    return say("table drops unknown", table=table)
 
 
 def _of_table(cursor: db.Cursor, staged: Staged, write: Write) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from udecdash_updater import admission, canvas, dashboard, db, ledger, limits, rows
+from udecdash_updater import admission, canvas, dashboard, db, ledger, limits, refusals, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
 from udecdash_updater.logs import LOGGER
@@ -44,6 +44,7 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
 
 _FEW = 20_000  # requests: to look up each by its id costs less than to compare their whole time range
 _LITTLE = 4 << 20  # bytes of files on disk: less is staged by one connection, for all that tables and commits cost
+_TARGET = db.identifier(REQUESTS)
 _HERE = db.identifier("pg_temp", "_staged_requests")
 _ASIDE = db.identifier(STAGING, REQUESTS)
 _Numbered = tuple[int, DumpFile]
@@ -79,18 +80,18 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     """The first load: COPY straight into the table; local_id then tells which file a row came from."""
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
-        _begin(cursor, settings)
+        watched = _begin(cursor, settings)
         db.run(cursor, "drop_requests_time")
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
-            counts.append(_copy_file(cursor, db.identifier(REQUESTS), file, gate))
+            counts.append(_copy_file(cursor, _TARGET, file, gate))
             tops.append(db.one(cursor, "requests_top")[0])
         for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
             place = tops.index(top)
             counts[place] = counts[place].without(repeated=times)
-        _end(cursor, run, counts, gate.rejects, also)
+        _end(cursor, run, watched, counts, gate.rejects, also)
     return counts, gate.rejects
 
 
@@ -131,25 +132,40 @@ def _insert(
     run: int,
     also: Also | None,
 ) -> _Done:
-    _begin(cursor, settings)
+    watched = _begin(cursor, settings)
     dashboard.index_requests(cursor)  # what is known is looked up in them
     counts, refused = admission.admit(cursor, staging, counts, _FEW, settings.max_rejected_rows)
     rejects = [*rejects, *refused]
     if len(rejects) > settings.max_rejected_rows:
         raise too_many(rejects, settings.max_rejected_rows)
-    _end(cursor, run, counts, rejects, also)
+    _end(cursor, run, watched, counts, rejects, also)
     return counts, rejects
 
 
-def _begin(cursor: db.Cursor, settings: Settings) -> None:
+_Watched = int | None
+"""The newest local_id before a load, where something acts on what is written and all of it must be looked for then."""
+
+
+def _begin(cursor: db.Cursor, settings: Settings) -> _Watched:
     db.run(cursor, "more_memory", {"helpers": str(settings.load_connections - 1)})
     db.run(cursor, "judge_at_once")
     db.run(cursor, "lock_requests")
     db.run(cursor, "mend_sequence")
+    return int(db.one(cursor, "requests_top")[0]) if refusals.acting_on(cursor, REQUESTS) else None
 
 
-def _end(cursor: db.Cursor, run: int, counts: list[FileCount], rejects: Sequence[Reject], also: Also | None) -> None:
+def _end(
+    cursor: db.Cursor,
+    run: int,
+    watched: _Watched,
+    counts: list[FileCount],
+    rejects: Sequence[Reject],
+    also: Also | None,
+) -> None:
     """In the same transaction: indexes where missing, which courses got requests, and the ledger's record."""
+    if watched is not None:
+        has = db.one(cursor, "requests_since", {"top": watched})[0]
+        refusals.demand_all(cursor, REQUESTS, has, sum(count.loaded for count in counts))
     dashboard.index_requests(cursor)
     if not db.one(cursor, "any_course_noted")[0]:
         db.run(cursor, "note_unresolved_courses")
@@ -222,7 +238,10 @@ def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile,
         body = rows.skip_header(plain) if file.header else plain
         loaded = way(cursor, table, file, body, tally, reject)
     demand_width(file, tally, gate.rejects[before:])
-    return reconciled(file, tally, loaded, len(gate.rejects) - before)
+    rejected = len(gate.rejects) - before
+    if table == _TARGET and refusals.acting_on(cursor, REQUESTS):
+        refusals.demand_all(cursor, REQUESTS, loaded, tally.lines - tally.filtered - rejected)
+    return reconciled(file, tally, loaded, rejected)
 
 
 def _copy_blocks(

@@ -206,9 +206,8 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
         written = staged.way is Way.BUILT or _write(cursor, staged)
         has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
     if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
-        rules = refusals.acting_on(cursor, name) or say("table rules none")
         told = say("table interferes", table=name, has=has, staged=staged.loaded)
-        raise TableError(told, hint=say("table interferes hint", rules=rules))
+        raise TableError(told, hint=refusals.meddling(cursor, name))
     unkept = _keep(cursor, staged, taken)
     return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
 

@@ -160,7 +160,7 @@ def test_a_trigger_or_rule_that_drops_rows_is_named_and_nothing_is_published(
             "create rule nowhere as on insert to item_dim where new.id = 4 do instead nothing")  # fmt: skip
     with pytest.raises(TableError, match="2 rows after the publish and 3 were staged") as refused:
         load(postgres, night(tmp_path / "1", item_dim=SOUND))
-    assert refused.value.hint() == "Another program, or one of these, changes what is written: rule nowhere"
+    assert refused.value.hint().endswith("or: alter table item_dim disable rule nowhere;")
     assert ids(database, "item_dim") == [1, 2, 3]
 
 
@@ -188,6 +188,34 @@ def test_what_is_no_table_that_can_be_filled_is_told_before_a_night_and_by_it(
         [finding] = check_database.tables_can_be_filled(checked, cursor)
     assert (finding.name, finding.code) == ("tables", 5)
     execute(database, "drop owned by udt_plain; drop role udt_plain")
+
+
+def test_rules_and_triggers_that_keep_rows_from_a_table_are_told_by_check_and_a_rule_without_condition_ends_a_night(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"create table a_dim {MADE}); create table b_dim {MADE}); create table c_dim {MADE});"
+            "create rule always as on update to a_dim do instead nothing;"
+            "create rule also as on insert to a_dim do also select 1;"
+            "create rule \"Now and then\" as on insert to b_dim where new.id = 4 do instead nothing;"
+            "create function part() returns trigger language plpgsql as"
+            " $$ begin if new.id = 4 then return  NULL; end if; return new; end $$;"
+            "create function returns() returns trigger language plpgsql as $$ begin return new; end $$;"
+            "create trigger part before insert on c_dim for each row execute function part();"
+            "create trigger off before update on c_dim for each row execute function part();"
+            "create trigger later after insert on c_dim for each row execute function part();"
+            "create trigger fine before insert on c_dim for each row execute function returns();"
+            "alter table c_dim disable trigger off")  # fmt: skip
+    found = night(tmp_path / "1", a_dim=SOUND, b_dim=SOUND, c_dim=SOUND)
+    checked = postgres.model_copy(update={"path_data_files": found})
+    with db.opened(postgres) as session, session.cursor() as cursor:
+        findings = list(check_database.tables_can_be_filled(checked, cursor))
+    assert [(one.outcome, str(one.hint)) for one in findings] == [
+        ("failed", "alter table a_dim disable rule always;"),
+        ("warning", 'alter table b_dim disable rule "Now and then";'),
+        ("warning", "Let it return each row, or: alter table c_dim disable trigger part;"),
+    ]
+    with pytest.raises(TableError, match="By its rule always, something else happens instead of writing to a_dim"):
+        load(postgres, found)
 
 
 def test_a_key_that_the_table_computes_itself_is_refused(

@@ -13,7 +13,7 @@ from tests.installation import execute, rows
 from tests.integration.test_dap_load_changes import LOG, logged, snapshot
 from tests.integration.test_load_requests import FOUND, WAYS, Way, take
 from tests.nights import load
-from udecdash_updater.errors import DumpError
+from udecdash_updater.errors import DumpError, TableError
 from udecdash_updater.settings import Settings
 
 NO = (
@@ -113,3 +113,39 @@ def test_lines_of_canvas_data_2_that_a_found_table_of_requests_refuses_are_rejec
         dap_nights.put(tmp_path, "canvas_logs.web_logs", ["\t".join(LOG), *lines], night=night)
         done = dap_nights.load(postgres, tmp_path).requests
         assert (done.new, [reject.line for reject in done.rejects]) == (2, [2])
+
+
+DROPS = "create function drops() returns trigger language plpgsql as $$ begin"
+# Each drops the requests of course 8 without a word.
+DROPPING = {
+    "before": f"{DROPS} if new.course_id = 8 then return null; end if; return new; end $$;"
+              "create trigger drops before insert on requests for each row execute function drops()",
+    "after": f"{DROPS} delete from requests where course_id = 8; return null; end $$;"
+             "create trigger drops after insert on requests for each statement execute function drops()",
+    "rule": "create rule drops as on insert to requests where new.course_id = 8 do instead nothing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
+@pytest.mark.parametrize("drops", DROPPING)
+def test_a_trigger_or_rule_that_drops_requests_is_named_with_what_to_do_and_nothing_is_loaded(
+    postgres: Settings,
+    database: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    drops: str,
+    way: Way,
+) -> None:
+    take(monkeypatch, way)
+    execute(database, f"{FOUND}; {DROPPING[drops]}")
+    for number in (1, 2):
+        if drops == "rule" and number == 1:  # COPY knows no rules, so a first load is whole
+            continue
+        if number == 2:
+            load(postgres, request_dump(tmp_path / "0", {"0.gz": request_line(id="0")}))
+        there = rows(database, "select id from requests")
+        with pytest.raises(TableError, match=r"requests took [2-4] of [35] rows") as refused:
+            load(postgres, night(tmp_path, number))
+        kind = "rule" if drops == "rule" else "trigger"
+        assert f"alter table requests disable {kind} drops;" in refused.value.hint()
+        assert rows(database, "select id from requests") == there

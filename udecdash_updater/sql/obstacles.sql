@@ -19,3 +19,17 @@ order by 1
 select c.relname::text, i.inhrelid::regclass::text from pg_class c join pg_inherits i on i.inhparent = c.oid
 where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s) and c.relkind = 'r'
 order by 1, 2
+
+-- diverted: rules by which something else happens instead of writing to one of these tables: which, name, if always
+select c.relname::text, quote_ident(r.rulename), r.ev_qual::text = '<>'
+from pg_class c join pg_rewrite r on r.ev_class = c.oid
+where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s)
+  and c.relkind in ('r', 'p') and r.is_instead and r.ev_type in ('2', '3', '4') and r.ev_enabled in ('O', 'A')
+order by 1, 2
+
+-- returning_null: triggers before each row of one of these tables whose function may return null: which, name, function
+select c.relname::text, quote_ident(t.tgname), p.oid::regproc::text
+from pg_class c join pg_trigger t on t.tgrelid = c.oid join pg_proc p on p.oid = t.tgfoid
+where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s)
+  and not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype & 3 = 3 and p.prosrc ~* '\mreturn\s+null\M'
+order by 1, 2

@@ -1,7 +1,14 @@
--- acting_on: triggers and rules of a table
-select 'trigger ' || tgname from pg_trigger where tgrelid = to_regclass(%(table)s) and not tgisinternal
+-- acting_on: triggers and rules of a table and of its partitions that act on what is written: on which, kind, name
+with found as (
+    select to_regclass(%(table)s) as id union select relid from pg_partition_tree(to_regclass(%(table)s)))
+select id::text, 'trigger', quote_ident(tgname)
+from found join pg_trigger t on tgrelid = id
+where not tgisinternal and tgenabled in ('O', 'A')
+  and coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0' -- a parent's own; version 12 does not tell
 union all
-select 'rule ' || rulename from pg_rewrite where ev_class = to_regclass(%(table)s) and rulename <> '_RETURN'
+select id::text, 'rule', quote_ident(rulename)
+from found join pg_rewrite on ev_class = id where rulename <> '_RETURN' and ev_enabled in ('O', 'A')
+order by 1, 2, 3
 
 -- last_place: the place behind the last row of a table of ours, as a number
 select pg_relation_size(%(table)s::regclass) / current_setting('block_size')::int * 2048

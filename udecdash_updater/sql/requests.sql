@@ -14,6 +14,9 @@ set constraints all immediate
 -- requests_top: the newest local_id
 select coalesce(max(local_id), 0) from requests
 
+-- requests_since: how many are newer
+select count(*) from requests where local_id > %(top)s
+
 -- staged_request_span: the time range that the staged requests cover
 select min(timestamp), max(timestamp) from {staging}
 
