@@ -9,6 +9,7 @@ from unittest import mock
 from udecdash_updater import figures, report_page
 from udecdash_updater.backlog import Backlog, Waiting
 from udecdash_updater.figures import Figures, Interactions, Reject, RunFigures, StageFigures, TableFigures
+from udecdash_updater.language import Both
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
@@ -24,14 +25,16 @@ def run_of(number: int, code: int | None = 0) -> RunFigures:
     began = FIRST + timedelta(days=number)
     moved = 0 if code not in (0, 10) else 12_000_000 if number == 1 else 90_000 + 1000 * number
     errors = {1: "killed", 4: f"The dump cannot be trusted, so nothing of it was published. {HOSTILE}"}
-    warnings = (f"lines of {HOSTILE} were left out",) if code else ()
+    spanish = errors | {4: f"El volcado no es confiable, por lo que nada de él se publicó. {HOSTILE}"}
+    warnings = (Both(f"lines of {HOSTILE} were left out", f"líneas de {HOSTILE} quedaron fuera"),) if code else ()
     return RunFigures(
         number,
         began,
         began + timedelta(minutes=40) if code is not None else None,
         code,
-        errors.get(code or 0, ""),
+        Both(errors.get(code or 0, ""), spanish.get(code or 0, "")),
         warnings,
+        Both("Look at the file.", "Mire el archivo.") if code == 4 else Both("", ""),
         moved,
         moved // 9,
         moved // 30,

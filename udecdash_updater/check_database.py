@@ -11,7 +11,7 @@ from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance, obsta
 from udecdash_updater.check_site import STALE_SECONDS, existing
 from udecdash_updater.errors import DatabaseError, DumpError, TableError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
-from udecdash_updater.language import Told, say
+from udecdash_updater.language import Both, Told, say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
@@ -128,7 +128,7 @@ def last_run_was_good(cursor: db.Cursor) -> Iterator[Finding]:
     if not found:
         yield ok("last run", say("run none"))
         return
-    number, started, ended, code, error, age = found[0]
+    number, started, ended, code, error, age, error_es = found[0]
     run, numbers = {"run": number, "age": age}, {"last_run_age": age}
     if ended is None and ledger.active(cursor):
         yield ok("last run", say("run at work", **run), **numbers)
@@ -136,7 +136,7 @@ def last_run_was_good(cursor: db.Cursor) -> Iterator[Finding]:
         told = (
             say("run killed", **run)
             if ended is None
-            else say("run failed", **run, error=error or say("run failed unknown"))
+            else say("run failed", **run, error=Both(error, error_es) if error else say("run failed unknown"))
         )
         yield Finding("last run", FAILED, told, say("run again"), code or 1, numbers)
     elif age > STALE_SECONDS:

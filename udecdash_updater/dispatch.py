@@ -15,7 +15,7 @@ from rq.queue import EnqueueData
 from udecdash_updater import db, jobs, touched
 from udecdash_updater.batches import Batch, batches
 from udecdash_updater.errors import QueueError, SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.language import Told, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.queues import queue_names
 from udecdash_updater.settings import Settings
@@ -45,20 +45,20 @@ def redis_of(settings: Settings) -> Iterator[redis.Redis]:
         with redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=60) as connection:
             yield connection
     except (redis.RedisError, OSError) as error:
-        raise QueueError(f"Redis (REDIS_URL): {type(error).__name__}: {_first_line(error)}") from None
+        raise QueueError(say("redis silent", why=_first_line(error) or type(error).__name__)) from None
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0]
 
 
-def answers(settings: Settings) -> str:
+def answers(settings: Settings) -> Told:
     """Why Redis does not answer; empty when it does."""
     try:
         with redis_of(settings) as connection:
             connection.ping()
     except QueueError as error:
-        return error.detail
+        return error.short
     return ""
 
 
@@ -107,7 +107,7 @@ def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool)
             Queue(queue, connection=connection, serializer="json").enqueue_many(prepared)
     names = tuple(batch.name(run) for found in by_queue.values() for batch in found)
     if names or again:  # who waits looks often, and mostly finds nothing
-        LOGGER.info("%d jobs enqueued for %d courses", len(names), len(due))
+        LOGGER.info(say("requeued", jobs=len(names), courses=len(due)))
     return Enqueued(names, len(due))
 
 

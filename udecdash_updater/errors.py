@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from udecdash_updater.language import Both, Told, text
+from udecdash_updater.language import Both, Told, joined, text
 
 _NAMED = 5  # with more tables than this nobody wants to type their names
 
@@ -26,6 +26,11 @@ class UpdaterError(Exception):
         self._hint = hint
 
     @property
+    def advice(self) -> Both:
+        """What to do about it, in both languages."""
+        return Both(self.hint("en"), self.hint("es"))
+
+    @property
     def detail(self) -> str:
         """What went wrong this time, in English."""
         return str(self._detail)
@@ -44,12 +49,21 @@ class UpdaterError(Exception):
         told = self.told(language)
         return self.sentence(language) + (told if told.startswith("\n") else f" {told}".rstrip())
 
+    def text(self, language: str) -> str:
+        """As `full`: an error is told where words are told."""
+        return self.full(language)
+
     def __str__(self) -> str:
         return self.full("en")
 
     def sentence(self, language: str = "en") -> str:
         """The class's sentence in `language` ('en' or 'es'), without the detail."""
-        return self.spanish if language == "es" else (self.__doc__ or "").strip().splitlines()[0]
+        return self.sentence_of(language)
+
+    @classmethod
+    def sentence_of(cls, language: str = "en") -> str:
+        """The same, of a class."""
+        return cls.spanish if language == "es" else (cls.__doc__ or "").strip().splitlines()[0]
 
     def hint(self, language: str = "en") -> str:
         """What to do about it: the hint given where it was raised, else the class's, in `language`."""
@@ -65,8 +79,7 @@ class SettingsError(UpdaterError):
     default_hint_es = "Corrija cada variable nombrada en el script principal, el entorno o .env; nada fue tocado."
 
     def __init__(self, problems: Sequence[Told], *, hint: Told = "") -> None:
-        told = ("".join(f"\n  - {text(problem, language)}" for problem in problems) for language in ("en", "es"))
-        super().__init__(Both(*told), hint=hint)
+        super().__init__(joined(problems, before="\n  - "), hint=hint)
         self.problems = tuple(map(str, problems))
 
 
@@ -105,7 +118,7 @@ class ImplausibleError(DumpError):
     default_hint = "If Canvas really looks like this now, run once:"
     default_hint_es = "Si Canvas realmente se ve así ahora, ejecute una vez:"
 
-    def __init__(self, shown: str, tables: list[str]) -> None:
+    def __init__(self, shown: Told, tables: list[str]) -> None:
         super().__init__(shown)
         self.tables = tuple(tables)
 

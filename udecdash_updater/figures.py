@@ -8,7 +8,7 @@ from datetime import datetime
 
 from udecdash_updater import db
 from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, DatabaseError
-from udecdash_updater.language import say
+from udecdash_updater.language import Both, say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import Jobs, jobs_of
@@ -22,14 +22,15 @@ _KILLED = "killed"
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """A run in one line. Rows: new, changed and gone in all tables; times are aware."""
+    """A run in one line. Rows: new, changed and gone in all tables; times are aware; `hint`: what it advised."""
 
     number: int
     started: datetime
     ended: datetime | None
     exit_code: int | None
-    error: str
-    warnings: tuple[str, ...]
+    error: Both
+    warnings: tuple[Both, ...]
+    hint: Both
     new: int
     changed: int
     gone: int
@@ -42,7 +43,7 @@ class RunFigures:
             return "running"
         if self.exit_code in (EXIT_DONE, EXIT_WARNINGS):
             return "warnings" if self.exit_code else "done"
-        return "killed" if self.error == _KILLED else "failed"
+        return "killed" if self.error.en == _KILLED else "failed"
 
     @property
     def seconds(self) -> float:
@@ -159,9 +160,25 @@ def history(settings: Settings, runs: int) -> tuple[RunFigures, ...]:
 
 def _history(cursor: db.Cursor, run: int | None, limit: int) -> tuple[RunFigures, ...]:
     found = db.rows(cursor, "newest_runs", {"run": run, "limit": limit})
-    return tuple(
-        RunFigures(number, started, ended, code, error or "", tuple(warnings), new, changed, gone, rejected)
-        for number, started, ended, code, error, warnings, new, changed, gone, rejected in found
+    return tuple(_run(*row) for row in found)
+
+
+def _run(  # the statement's columns
+    number: int,
+    started: datetime,
+    ended: datetime | None,
+    code: int | None,
+    error: str | None,
+    warnings: list[str],
+    error_es: str | None,
+    warnings_es: list[str],
+    hint: str,
+    hint_es: str,
+    *counts: int,
+) -> RunFigures:
+    told = tuple(map(Both, warnings, warnings_es))
+    return RunFigures(
+        number, started, ended, code, Both(error or "", error_es or ""), told, Both(hint, hint_es), *counts
     )
 
 

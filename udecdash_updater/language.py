@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import configparser
+import errno
 import functools
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from string import Formatter
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from udecdash_updater.units import duration, size
 
 LANGUAGES = ("es", "en")
+_ONE = "one|"  # {count:one|course|courses}
 # As Spanish writes numbers.
 _DECIMALS = str.maketrans(",.", ".,")
 _KINDS = {"size": size, "duration": duration, "number": "{:,.0f}".format, "share": "{:.0%}".format}
+
+
+@runtime_checkable
+class Spoken(Protocol):
+    """What can be told in each language."""
+
+    def text(self, language: str) -> str:
+        """It in 'es' or 'en'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,8 @@ class Both:
         return self.es if language == "es" else self.en
 
 
-Told = Words | Both | str
-"""What is told: our words, or a text from elsewhere that stays as it is."""
+Told = Spoken | str
+"""What is told: our words, an error, or a text from elsewhere that stays as it is."""
 
 
 def say(key: str, **values: object) -> Words:
@@ -63,7 +74,29 @@ def text(told: object, language: str) -> str:
     >>> text(say("disk free", bytes=1_500_000_000, folder="/srv"), "es"), text("as it is", "es")
     ('quedan 1,5 GB libres para /srv', 'as it is')
     """
-    return told.text(language) if isinstance(told, Words | Both) else str(told)
+    return told.text(language) if isinstance(told, Spoken) else str(told)
+
+
+def joined(parts: Iterable[object], between: str = "", before: str = "") -> Both:
+    """Several things that are told, one after the other in each language; `before` stands before each.
+
+    >>> joined([say("no night yet"), "as it is"], "; ").text("es")
+    'Todavía no hubo ninguna noche.; as it is'
+    """
+    kept = tuple(parts)
+    return Both(*(between.join(before + text(part, language) for part in kept) for language in ("en", "es")))
+
+
+def because(error: OSError) -> Told:
+    """Why the operating system refuses, without the file's name.
+
+    >>> because(PermissionError(13, "Permission denied")).text("es")
+    'permiso denegado'
+    """
+    name = errno.errorcode.get(error.errno or 0, "")
+    if f"os {name}" in catalogue():
+        return say(f"os {name}")
+    return error.strerror or (os.strerror(error.errno) if error.errno else type(error).__name__)
 
 
 def written(value: float, kind: str, language: str) -> str:
@@ -92,7 +125,10 @@ class Voice:
 
 
 class _Writer(Formatter):
-    """str.format, with the kinds of numbers above as format specifications: {bytes:size}, {seconds:duration}."""
+    """str.format, with the kinds of numbers above as format specifications: {bytes:size}, {seconds:duration}.
+
+    {count:one|course|courses} is the first of the two where there is one, else the second.
+    """
 
     def __init__(self, language: str) -> None:
         self._language = language
@@ -101,6 +137,9 @@ class _Writer(Formatter):
         """One value, filled in."""
         if format_spec in _KINDS:
             return written(value, format_spec, self._language)
+        if format_spec.startswith(_ONE):
+            _, one, many = format_spec.split("|")
+            return one if value == 1 else many
         return format(text(value, self._language), format_spec)
 
 

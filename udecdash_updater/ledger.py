@@ -12,8 +12,8 @@ from datetime import datetime
 from importlib import resources
 
 from udecdash_updater import db
-from udecdash_updater.errors import DatabaseError, RunActiveError, SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.errors import DatabaseError, RunActiveError, SettingsError, UpdaterError
+from udecdash_updater.language import Spoken, Told, say, text
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
@@ -23,6 +23,7 @@ SCHEMAS = ("udecdash", "udecdash_staging")
 _LOCK_SECONDS = 1.0  # PostgreSQL notices the end of a killed run's session in less
 _LEFTOVER_SECONDS = 15
 _PAUSE = 0.05
+_COLUMNS = {"en": "", "es": "_es"}  # what a column's name ends in, by language
 
 
 class Ledger:
@@ -63,13 +64,15 @@ class Ledger:
         """Record that stage `name`, number `position` of the night, begins now or began at `began` (aware)."""
         self._write("begin_stage", position=position, name=name, began=began)
 
-    def end_stage(self, position: int, outcome: str, message: str | None = None) -> None:
-        """Record how a stage ended: 'done', 'failed' or 'warning', and why."""
-        self._write("end_stage", position=position, outcome=outcome, message=message)
+    def end_stage(self, position: int, outcome: str, error: UpdaterError | None = None) -> None:
+        """Record how a stage ended: 'done', 'failed' or 'warning', and why, in both languages."""
+        self._write("end_stage", position=position, outcome=outcome, **_in_both("message", error))
 
-    def end_run(self, exit_code: int, error: str | None, warnings: list[str]) -> None:
-        """Record how the run ended."""
-        self._write("end_run", exit_code=exit_code, error=error, warnings=warnings)
+    def end_run(self, exit_code: int, error: UpdaterError | None, warnings: Sequence[Told]) -> None:
+        """Record how the run ended, in both languages."""
+        told = _in_both("error", error) | _in_both("hint", error and error.advice)
+        both = {f"warnings{end}": [text(one, language) for one in warnings] for language, end in _COLUMNS.items()}
+        self._write("end_run", exit_code=exit_code, **told, **both)
 
     def record_progress(self, tables: Sequence[TableProgress]) -> None:
         """Record how far each table is, in place of what was recorded before."""
@@ -85,6 +88,10 @@ class Ledger:
         """The rows of a named statement about this run."""
         with db.told(f"reading the ledger ({name})"), self._connection.cursor() as cursor:
             return db.rows(cursor, name, {"run": self.run})
+
+
+def _in_both(column: str, told: Spoken | None) -> dict[str, str | None]:
+    return {column + end: told.text(language) if told else None for language, end in _COLUMNS.items()}
 
 
 def open_run(settings: Settings, tables: Sequence[str] = ()) -> Ledger:

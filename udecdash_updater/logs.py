@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import json
 import logging
 import re
@@ -13,6 +14,8 @@ from datetime import datetime, timezone
 
 import stamina.instrumentation
 
+from udecdash_updater.language import Spoken, text
+
 LOGGER = logging.getLogger("udecdash_updater")
 LAST_LINES = 60  # a failed command tells its own last 30, and what led to it matters as well
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -21,10 +24,14 @@ _FIELDS = ("run", "stage", "exit_code", "seconds")
 
 
 class SecretMask(logging.Formatter):
-    """Formats records and replaces every known secret in them, tracebacks included, by ***."""
+    """Formats records and replaces every known secret in them, tracebacks included, by ***.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    What was logged as words is written in `language`.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), language: str = "en") -> None:
         super().__init__(_FORMAT)
+        self._language = language
         known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
@@ -34,11 +41,21 @@ class SecretMask(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one masked text."""
-        return self.mask(super().format(record))
+        return self.mask(super().format(_spoken(record, self._language)))
+
+
+def _spoken(record: logging.LogRecord, language: str) -> logging.LogRecord:
+    if language == "en":  # which is what words are as texts
+        return record
+    spoken = copy.copy(record)
+    spoken.msg = text(record.msg, language)
+    if isinstance(record.args, tuple):
+        spoken.args = tuple(one.text(language) if isinstance(one, Spoken) else one for one in record.args)
+    return spoken
 
 
 class JsonLines(SecretMask):
-    """The same, each record as one JSON object on a line of its own."""
+    """The same, each record as one JSON object on a line of its own, in English."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line. Masked before it is JSON: quotes in a secret would be escaped there."""
@@ -86,14 +103,16 @@ def hidden(text: str) -> str:
     return masks[0].mask(text) if masks else text
 
 
-def configure(secrets: Iterable[str] = (), *, form: str = "text", level: int = logging.INFO) -> tuple[SecretMask, Tail]:
-    """Send our log to stderr, as `form` says ('text' or 'json'), and as text to a Tail, both masked.
+def configure(
+    secrets: Iterable[str] = (), *, form: str = "text", level: int = logging.INFO, language: str = "en"
+) -> tuple[SecretMask, Tail]:
+    """Send our log to stderr, as `form` says ('text' or 'json'), and as text in `language` to a Tail, both masked.
 
     Returns mask and tail. Calling it again replaces both.
     """
     stamina.instrumentation.set_on_retry_hooks([])  # who retries tells of it in our own words
     known = tuple(secrets)
-    mask, tail, shown = SecretMask(known), Tail(), _StandardError()
+    mask, tail, shown = SecretMask(known, language), Tail(), _StandardError()
     shown.setFormatter(JsonLines(known) if form == "json" else mask)
     tail.setFormatter(mask)
     for handler in list(LOGGER.handlers):

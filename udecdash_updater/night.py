@@ -13,6 +13,7 @@ from udecdash_updater.dap_batches import Batch
 from udecdash_updater.demo.site import Site
 from udecdash_updater.dispatch import Enqueued
 from udecdash_updater.dump import Dump, DumpFile
+from udecdash_updater.language import Told
 from udecdash_updater.ledger import Ledger
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
@@ -33,7 +34,7 @@ class Night:
     progress: Progress = field(default_factory=Progress)
     site: Site | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Told] = field(default_factory=list)
     ledger: Ledger | None = None
     cleared: clearing.Cleared | None = None
     dump: Dump | None = None
@@ -43,10 +44,10 @@ class Night:
     enqueued: Enqueued | None = None
     summary: Summary | None = None
 
-    def warn(self, text: str) -> None:
+    def warn(self, told: Told) -> None:
         """Something went wrong that does not end the night; it ends with exit code 10."""
-        LOGGER.warning("%s", text)
-        self.warnings.append(text)
+        LOGGER.warning("%s", told)
+        self.warnings.append(told)
 
     def put_back(self) -> None:
         """Put the table folders back that `clear` moved aside, when the night failed before they could be deleted."""

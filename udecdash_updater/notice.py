@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from udecdash_updater import pages
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import Told, text
 from udecdash_updater.settings import Settings
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -47,7 +49,7 @@ class Notice:
     run: int | None
     started: datetime
     failures: tuple[tuple[str, UpdaterError], ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Told, ...] = ()
     log: str = ""
     host: str = field(default_factory=socket.gethostname)
     failed_before: int = 0
@@ -92,12 +94,12 @@ def in_words(notice: Notice, settings: Settings, hide: Callable[[str], str]) -> 
     """The notice in the settings' language and time zone; `hide` masks the secrets in it."""
     language = settings.language
 
-    def clean(text: str) -> str:
-        return "\n".join(one_line(line) for line in hide(text).splitlines()).strip("\n")
+    def clean(told: str) -> str:
+        return "\n".join(one_line(line) for line in hide(told).splitlines()).strip("\n")
 
     def cleaned(stage: str, error: UpdaterError) -> Mishap:
         told = (clean(text) for text in (error.sentence(language), error.told(language), error.hint(language)))
-        return Mishap(clean(stage), error.exit_code, *told)
+        return Mishap(clean(pages.stage(stage).text(language)), error.exit_code, *told)
 
     subject, headline = (_headed(words, notice, language) for words in _OUTCOMES[language][notice.outcome])
     return Wording(
@@ -109,7 +111,7 @@ def in_words(notice: Notice, settings: Settings, hide: Callable[[str], str]) -> 
         clean(notice.host),
         f"{notice.started.astimezone(settings.zone):%Y-%m-%d %H:%M}",
         tuple(cleaned(stage, error) for stage, error in notice.failures),
-        tuple(map(clean, notice.warnings)),
+        tuple(clean(text(warning, language)) for warning in notice.warnings),
         clean(notice.log),
     )
 
@@ -117,9 +119,10 @@ def in_words(notice: Notice, settings: Settings, hide: Callable[[str], str]) -> 
 def _headed(words: str, notice: Notice, language: str) -> str:
     one, many = ("una vez", "{} veces") if language == "es" else ("once", "{} times")
     times = one if notice.failed_before == 1 else many.format(notice.failed_before)
-    return words.format(stage=notice.failures[0][0] if notice.failures else "", times=times)
+    stage = pages.stage(notice.failures[0][0]).text(language) if notice.failures else ""
+    return words.format(stage=stage, times=times)
 
 
-def one_line(text: str) -> str:
-    """`text` in one line, without control characters and halves of characters, which file names and logs may hold."""
-    return _CONTROL.sub(" ", text.encode(errors="replace").decode()).rstrip()
+def one_line(told: str) -> str:
+    """`told` in one line, without control characters and halves of characters, which file names and logs may hold."""
+    return _CONTROL.sub(" ", told.encode(errors="replace").decode()).rstrip()

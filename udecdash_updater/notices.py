@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from udecdash_updater import heartbeat, notifier, webhook
 from udecdash_updater.errors import NoticeError
+from udecdash_updater.language import Told
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words
 from udecdash_updater.settings import Settings
@@ -17,7 +18,7 @@ def wanted(settings: Settings, notice: Notice) -> bool:
     return notice.outcome in ("failed", "recovered") or told[settings.notify_on]
 
 
-def tell(settings: Settings, notice: Notice, mask: SecretMask) -> list[str]:
+def tell(settings: Settings, notice: Notice, mask: SecretMask) -> list[Told]:
     """Tell everyone who wants to know, each once. Returns why some could not be told, one sentence each."""
     ways: list[Callable[[], None]] = []
     if wanted(settings, notice):
@@ -27,14 +28,14 @@ def tell(settings: Settings, notice: Notice, mask: SecretMask) -> list[str]:
     return [reason for way in ways if (reason := _tried(way))]
 
 
-def begun(settings: Settings) -> str:
+def begun(settings: Settings) -> Told:
     """Tell the heartbeat that a run has begun. Returns why it could not be told, or nothing."""
     return _tried(lambda: heartbeat.ping(settings, heartbeat.START))
 
 
-def _tried(way: Callable[[], None]) -> str:
+def _tried(way: Callable[[], None]) -> Told:
     try:
         way()
     except NoticeError as error:
-        return str(error)
+        return error
     return ""

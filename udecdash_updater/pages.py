@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from udecdash_updater.language import Both
+
 
 @functools.cache
 def _environment() -> Environment:
@@ -30,6 +32,16 @@ def render(template: str, **values: object) -> str:
 def words(template: str) -> Any:  # noqa: ANN401 - whatever names the file sets
     """The names that a file of words sets, as attributes."""
     return _environment().get_template(template).module
+
+
+def stage(name: str) -> Both:
+    """What a stage of the night is called in both languages.
+
+    >>> stage("load tables").es
+    'cargar tablas'
+    """
+    names = (words(f"report_words.{language}.j2").stage_names for language in ("en", "es"))
+    return Both(*(str(known.get(name, name)) for known in names))
 
 
 def safe(html: str) -> Markup:

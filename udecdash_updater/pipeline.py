@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, live, logs, notices, plan, publishing, sources, terminal
+from udecdash_updater import db, live, logs, notices, pages, plan, publishing, sources, terminal
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -21,6 +21,7 @@ from udecdash_updater.errors import (
     UpdaterError,
 )
 from udecdash_updater.interruption import Interruption
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER, SecretMask, Tail
 from udecdash_updater.night import Night
 from udecdash_updater.notice import Notice
@@ -29,7 +30,6 @@ from udecdash_updater.plan import Plan
 from udecdash_updater.settings import Settings
 from udecdash_updater.stages import STAGES, Stage
 from udecdash_updater.summary import Summary
-from udecdash_updater.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,14 @@ class DataUpdater:
         tells what would be loaded. What this process creates from then on is closed to other accounts.
         """
         os.umask(os.umask(0o077) | 0o027)
-        mask, tail = logs.configure(form=os.environ.get("LOG_FORMAT", "text"))
+        language = sources.language(self._folder or sources.script_folder())
+        mask, tail = logs.configure(form=os.environ.get("LOG_FORMAT", "text"), language=language)
         try:
             found = sources.load(self._folder)
         except SettingsError as error:
-            LOGGER.error("%s\n%s\n%s %s", error, error.hint(), error.sentence("es"), error.hint("es"))
+            LOGGER.error("%s\n%s", error, error.advice)
             return RunResult(error.exit_code, error=error, stage="check")
-        mask, tail = logs.configure(found.secrets(), form=found.log_format)
+        mask, tail = logs.configure(found.secrets(), form=found.log_format, language=found.language)
         wanted = options or RunOptions()
         return rehearse(found, wanted) if wanted.dry_run else run(found, mask, tail, wanted)
 
@@ -86,10 +87,10 @@ def rehearse(found: Settings, options: RunOptions) -> RunResult:
     try:
         planned = plan.make(found, options)
     except UpdaterError as error:
-        LOGGER.error("%s\n  %s", error, error.hint())
+        LOGGER.error("%s\n  %s", error, error.advice)
         return RunResult(error.exit_code, error=error)
     if planned.strangers:
-        LOGGER.warning("no files of the dump, never opened: %s", ", ".join(planned.strangers))
+        LOGGER.warning(say("strangers", names=", ".join(planned.strangers)))
     return RunResult(EXIT_DONE, plan=planned)
 
 
@@ -137,7 +138,7 @@ def _skipped(stage: Stage, failures: list[Failure]) -> bool:
 
 def _run_stage(night: Night, position: int, stage: Stage, interruption: Interruption) -> Failure | None:
     """Run one stage. The one place where every error ends: it is told, and the night decides what still runs."""
-    LOGGER.info("%s ...", stage.name, extra={"stage": stage.name})
+    LOGGER.info("%s ...", pages.stage(stage.name), extra={"stage": stage.name})
     warnings, began = len(night.warnings), datetime.now(timezone.utc)
     _note(night, "begin_stage", position, stage.name)
     try:
@@ -145,8 +146,9 @@ def _run_stage(night: Night, position: int, stage: Stage, interruption: Interrup
             stage.work(night)
     except Exception as error:  # the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
-        LOGGER.error("%s failed: %s\n  %s", stage.name, known, known.hint(), extra={"stage": stage.name})
-        _note(night, "end_stage", position, "failed", str(known))
+        failed = say("stage failed", stage=pages.stage(stage.name), error=known, hint=known.advice)
+        LOGGER.error(failed, extra={"stage": stage.name})
+        _note(night, "end_stage", position, "failed", known)
         return Failure(stage.name, known, stage.ends)
     if position == 0:  # this stage opened the ledger
         _note(night, "begin_stage", position, stage.name, began)
@@ -156,7 +158,7 @@ def _run_stage(night: Night, position: int, stage: Stage, interruption: Interrup
 
 def _unforeseen(error: Exception) -> UpdaterError:
     # Where, but not the traceback's own last lines: PostgreSQL's messages quote rows.
-    LOGGER.error("unforeseen, raised at\n%s", "".join(traceback.format_tb(error.__traceback__)).rstrip())
+    LOGGER.error(say("unforeseen", place="".join(traceback.format_tb(error.__traceback__)).rstrip()))
     if isinstance(error, db.Error):
         return DatabaseError(db.reason(error))
     return UpdaterError(f"{type(error).__name__}: {error}")
@@ -168,14 +170,14 @@ def _note(night: Night, what: str, *values: object) -> None:
     try:
         getattr(night.ledger, what)(*values)
     except UpdaterError as error:  # PostgreSQL went away: the stage itself will say so
-        LOGGER.warning("the ledger could not be written: %s", error)
+        LOGGER.warning(say("ledger not written", error=error))
 
 
 def _put_back(night: Night, failures: list[Failure]) -> None:
     try:
         night.put_back()
     except UpdaterError as error:
-        LOGGER.error("clear could not be undone: %s\n  %s", error, error.hint())
+        LOGGER.error(say("not put back", error=error, hint=error.advice))
         failures.append(Failure("clear", error, ends=True))
 
 
@@ -217,17 +219,17 @@ def _result(night: Night, failures: list[Failure]) -> RunResult:
         number,
         first.error if first else None,
         first.stage if first else None,
-        tuple(night.warnings),
+        tuple(map(str, night.warnings)),
         night.summary,
     )
 
 
 def _record_end(night: Night, result: RunResult) -> None:
-    _note(night, "end_run", result.exit_code, str(result.error) if result.error else None, list(result.warnings))
+    _note(night, "end_run", result.exit_code, result.error, night.warnings)
 
 
 def _close(night: Night, result: RunResult) -> None:
     _record_end(night, result)  # once more: who could not be told is a warning too
     took = (datetime.now(timezone.utc) - night.started).total_seconds()
     facts = {"run": result.run, "exit_code": result.exit_code, "seconds": round(took, 3)}
-    LOGGER.info("the run ended with exit code %d after %s", result.exit_code, duration(took), extra=facts)
+    LOGGER.info(say("run ended", code=result.exit_code, took=took), extra=facts)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from udecdash_updater import backlog, figures, metrics, report_page
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import Told, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -28,17 +29,18 @@ def jobs_ended(settings: Settings, run: int) -> None:
             if found.next_run is None:
                 metrics.write(settings, found.run.started, found.run.exit_code, found, left)
     except UpdaterError as error:
-        LOGGER.error("what became of run %d's jobs could not be written: %s", run, error)
+        LOGGER.error(say("jobs not reported", run=run, error=error))
 
 
-def publish(settings: Settings, run: int | None, started: datetime, exit_code: int) -> list[str]:
+def publish(settings: Settings, run: int | None, started: datetime, exit_code: int) -> list[Told]:
     """Write pages and metrics of a run that has ended, where they are wanted; `run` is None if it got no number.
 
     Returns why some could not be written, one sentence each.
     """
     if settings.report_dir is None and settings.metrics_file is None:
         return []
-    found, left, untold = None, None, []
+    found, left = None, None
+    untold: list[Told] = []
     if run is not None:
         try:
             with report_page.alone(settings):
@@ -47,9 +49,9 @@ def publish(settings: Settings, run: int | None, started: datetime, exit_code: i
                 if settings.report_dir:
                     report_page.write_pages(settings, found, left)
         except UpdaterError as error:
-            untold.append(f"The report's pages could not be written: {error}")
+            untold.append(say("pages not written", error=error))
     try:
         metrics.write(settings, started, exit_code, found, left)
     except UpdaterError as error:
-        untold.append(str(error))
+        untold.append(error)
     return untold

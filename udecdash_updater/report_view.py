@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from udecdash_updater import charts
@@ -50,13 +50,27 @@ def headline(run: RunFigures, words: Words, failed_in: str = "") -> str:
 def _verdict(figures: Figures, words: Words, fmt: Format) -> View:
     run = figures.run
     failed = next((stage.name for stage in figures.stages if stage.outcome == "failed"), "")
-    kind = _kinds().get(run.exit_code or 0, UpdaterError)("") if run.outcome == "failed" else None
+    told, hint = (one.text(fmt.language) if run.outcome == "failed" else "" for one in (run.error, run.hint))
+    sentence = next((one for one in _sentences(fmt.language) if told.startswith(one)), "")
+    kind = _kinds().get(run.exit_code or 0, UpdaterError)("") if told else None  # runs of before kept no hint
     return {
         "headline": headline(run, words, failed),
-        "sentence": kind.sentence(fmt.language) if kind else "",
-        "detail": run.error.removeprefix(kind.sentence()).strip() if kind else "",
-        "hint": kind.hint(fmt.language) if kind else "",
+        "sentence": sentence or (kind.sentence(fmt.language) if kind else ""),
+        "detail": told.removeprefix(sentence).strip(),
+        "hint": hint or (kind.hint(fmt.language) if kind else ""),
+        "warnings": [warning.text(fmt.language) for warning in run.warnings],
     }
+
+
+def _classes(kind: type[UpdaterError] = UpdaterError) -> Iterator[type[UpdaterError]]:
+    for below in kind.__subclasses__():
+        yield from _classes(below)
+    yield kind
+
+
+def _sentences(language: str) -> list[str]:
+    """The sentences that errors begin with."""
+    return [kind.sentence_of(language) for kind in _classes()]
 
 
 def _kinds() -> Mapping[int, type[UpdaterError]]:

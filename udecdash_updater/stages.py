@@ -53,13 +53,13 @@ def check(night: Night) -> None:
 
 def _note(night: Night, settings: Settings) -> None:
     if settings.path_concat != os.sep:
-        LOGGER.warning("PATH_CONCAT is not the system's separator; it is not used")
+        LOGGER.warning(say("path concat unused"))
     if not notifier.configured(settings):
-        LOGGER.warning("SMTP_HOST or NOTIFICATION_EMAILS is blank: nobody is told by mail when a night fails")
+        LOGGER.warning(say("nobody told"))
     if away := notifier.answers(settings):
-        night.warn(f"no mail can be sent: {away}")
+        night.warn(say("no mail", why=away))
     if away := dispatch.answers(settings):
-        LOGGER.warning("%s; the load goes on, its interactions have to wait", away)
+        LOGGER.warning(say("redis away", why=away))
 
 
 def clear(night: Night) -> None:
@@ -93,7 +93,7 @@ def stop_workers(night: Night) -> None:
     try:
         workers.stop(night.settings)
     except UpdaterError as error:
-        night.warn(str(error))
+        night.warn(error)
 
 
 def load_tables(night: Night) -> None:
@@ -106,7 +106,7 @@ def load_requests(night: Night) -> None:
     _source(night).load_requests(night)
     left_out = night.open_ledger.rows("rejected_lines")[0][0]
     if left_out:
-        night.warn(f"{left_out} lines were left out; udecdash.rejects says which and why (run {night.run})")
+        night.warn(say("lines left out", count=left_out, run=night.run))
 
 
 def start_workers(night: Night) -> None:
@@ -132,7 +132,7 @@ def keep_lines(night: Night) -> None:
         with night.progress.over([file for one in night.published if one.unkept for file in one.unkept.files]):
             tables.keep_lines(night.settings, night.published)
     except UpdaterError as error:
-        LOGGER.warning("the next night will take longer: %s", error)
+        LOGGER.warning(say("lines not kept", error=error))
 
 
 def report(night: Night) -> None:
@@ -140,7 +140,7 @@ def report(night: Night) -> None:
     try:
         night.summary = summary.read(night.settings, night.run)
     except UpdaterError as error:
-        night.warn(f"the report could not be made: {error}")
+        night.warn(say("no summary", error=error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from udecdash_updater import db, jobs, ledger
 from udecdash_updater.embedded import visited
 from udecdash_updater.errors import DatabaseError
-from udecdash_updater.language import say
+from udecdash_updater.language import Both, say
 from udecdash_updater.progress import TableProgress
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import jobs_of
@@ -47,7 +47,7 @@ class Night:
     started: datetime
     seconds: float | None
     exit_code: int | None
-    error: str | None
+    error: Both | None
     new: int
     changed: int
     gone: int
@@ -126,8 +126,13 @@ def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
         _demand_ledger(cursor)
         running = _running(cursor) if ledger.active(cursor) else None
         values = {"running": running.run if running else None, "limit": nights}
-        ended = tuple(Night(*row) for row in db.rows(cursor, "last_nights", values))
+        ended = tuple(_night(row) for row in db.rows(cursor, "last_nights", values))
         return Status(running, ended, _jobs(cursor), _courses(cursor))
+
+
+def _night(row: db.Row) -> Night:
+    run, began, seconds, code, error, spanish, *rest = row
+    return Night(run, began, seconds, code, Both(error, spanish) if error else None, *rest)
 
 
 def _demand_ledger(cursor: db.Cursor) -> None:

@@ -121,7 +121,7 @@ def _stages(summary: Summary, voice: Voice) -> Grid:
 
 
 def _stage(name: str, voice: Voice) -> str:
-    return str(pages.words(f"report_words.{voice.language}.j2").stage_names.get(name, name))
+    return pages.stage(name).text(voice.language)
 
 
 def show_plan(plan: Plan, language: str = "en") -> None:
@@ -173,7 +173,7 @@ def _nights(found: Sequence[Night], zone: ZoneInfo, voice: Voice) -> Grid:
         began = f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}"
         took = voice("killed") if one.seconds is None else written(one.seconds, "duration", voice.language)
         code = "" if one.exit_code is None else str(one.exit_code)
-        error = (one.error or "").partition("\n")[0][:_LONGEST]
+        error = text(one.error or "", voice.language).partition("\n")[0][:_LONGEST]
         only = voice("only tables", names=", ".join(one.only)) if one.only else ""
         numbers = (voice.number(getattr(one, name)) for name in counts)
         table.add_row(str(one.run), began, took, code, *numbers, "; ".join(filter(None, [only, error])))

@@ -174,12 +174,12 @@ def test_redis_is_reached_when_authority_and_host_are_right(redis_url: str) -> N
 @pytest.mark.parametrize("query", [f"?ssl_ca_certs={ANOTHER}", ""], ids=["another authority", "the system's"])
 def test_redis_with_a_certificate_of_another_authority_is_refused(redis_url: str, query: str) -> None:
     with encrypted_redis(redis_url) as port:
-        assert "CERTIFICATE_VERIFY_FAILED" in dispatch.answers(redis_at(port, query))
+        assert "CERTIFICATE_VERIFY_FAILED" in str(dispatch.answers(redis_at(port, query)))
 
 
 def test_redis_under_another_name_is_refused(redis_url: str) -> None:
     with encrypted_redis(redis_url, WRONG_HOST) as port:
-        told = dispatch.answers(redis_at(port, f"?ssl_ca_certs={CERTIFICATE}", host=WRONG_HOST))
+        told = str(dispatch.answers(redis_at(port, f"?ssl_ca_certs={CERTIFICATE}", host=WRONG_HOST)))
         assert "CERTIFICATE_VERIFY_FAILED" in told
 
 

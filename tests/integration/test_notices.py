@@ -38,7 +38,7 @@ def chosen(**values: Any) -> Settings:  # noqa: ANN401 - the settings' own field
 
 
 def tell(settings: Settings, notice: Notice = FAILED) -> list[str]:
-    return notices.tell(settings, notice, SecretMask(settings.secrets()))
+    return list(map(str, notices.tell(settings, notice, SecretMask(settings.secrets()))))
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_the_chat_is_spanish_where_the_settings_say_so() -> None:
     with web_server() as chat:
         assert tell(chosen(webhook_url=chat.address, language="es")) == []
     text = json.loads(chat.asked[0].body)["text"]
-    assert "falló en la etapa «load tables»" in text
+    assert "falló en la etapa «cargar tablas»" in text
     assert DatabaseError("").sentence("es") in text
 
 
@@ -152,7 +152,7 @@ def test_a_server_that_is_away_is_a_warning_and_the_others_are_told() -> None:
 
 
 def test_a_host_that_does_not_exist_is_a_warning() -> None:
-    assert "no-such-host.invalid" in notices.begun(chosen(heartbeat_url="https://no-such-host.invalid/abc"))
+    assert "no-such-host.invalid" in str(notices.begun(chosen(heartbeat_url="https://no-such-host.invalid/abc")))
 
 
 def test_a_server_that_is_mute_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

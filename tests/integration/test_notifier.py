@@ -71,7 +71,7 @@ def test_one_mail_reaches_everyone_and_says_what_happened_and_what_to_do() -> No
     [arrived] = server.mails
     assert arrived.recipients == [ANA, PEDRO]
     assert arrived.message["To"] == f"{ANA}, {PEDRO}"
-    assert arrived.message["Subject"] == "[UDECDash] canvas.udec.example: falló en la etapa load tables"
+    assert arrived.message["Subject"] == "[UDECDash] canvas.udec.example: falló en la etapa cargar tablas"
     assert arrived.message["Auto-Submitted"] == "auto-generated"
     assert re.fullmatch(r"udecdash-updater@[\w.-]+", arrived.sender)
     error = NOTICE.failures[0][1]
@@ -360,7 +360,7 @@ def test_the_demos_sink_is_a_program_that_keeps_readable_mails_and_shows_them(tm
     assert "La conexión se cerró: ñandú." in kept
     assert f"Delivered-To: {PEDRO}" in kept
     shown = subprocess.run([*command, "--show"], capture_output=True, text=True, check=True).stdout
-    assert shown.count("Subject: [UDECDash] canvas.udec.example: falló en la etapa load tables") == 2
+    assert shown.count("Subject: [UDECDash] canvas.udec.example: falló en la etapa cargar tablas") == 2
     assert "PostgreSQL no pudo hacer lo que se le pidió." in shown
 
 

@@ -99,7 +99,7 @@ def test_what_cannot_be_written_is_a_sentence_and_the_rest_is_written(loaded: Se
     (tmp_path / "file").write_text("")
     settings = loaded.model_copy(update={"report_dir": tmp_path / "file"})
     [untold] = publishing.publish(settings, 2, BEGAN, 10)
-    assert "report's pages" in untold
+    assert "report's pages" in str(untold)
     assert (tmp_path / "udecdash.prom").exists()
 
 

@@ -16,8 +16,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.commands import call, document, start
 from tests.installation import CRON, ROOT, Installation, rows
 from tests.support import until
-from udecdash_updater import db, dump, ledger, progress, status
+from udecdash_updater import db, dump, figures, ledger, progress, status, terminal
 from udecdash_updater import rows as reading
+from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.ledger import Ledger
 from udecdash_updater.progress import Progress
 from udecdash_updater.settings import Settings
@@ -137,12 +139,12 @@ def test_courses_that_fail_are_named_with_the_reason_and_jobs_are_counted(
     assert 7200 <= at_work.pop("seconds") < 9000
     assert at_work == {"job": "d", "queue": "long", "courses": 2, "requests": 1234, "tries": 3}
     shown = call(yesterday, "status").stdout
-    assert "Jobs of run 1: 1 of 4 done, 1 at work, 1 wait, 1 failed." in shown
+    assert "Jobs of run 1: 1 of 4 done, 1 at work, 1 waits, 1 failed." in shown
     assert re.search(r"│ long +│ +2 │ +1,234 │ +3 │ +2 h 0 min │", shown)
     assert "1 failed, 2 not ended; 2 h 0 min since the first began" in call(yesterday, "report").stdout
     assert re.search(rf"│ {course} .* no room", shown)
     checked = {one["name"]: one for one in document(call(yesterday, "check", "--json", code=None))["checks"]}
-    assert checked["jobs"]["told"] == f"1 courses fail, as {course}: no room"
+    assert checked["jobs"]["told"] == f"1 course fails, as {course}: no room"
 
 
 def test_what_a_run_did_is_shown_again_by_its_number(yesterday: Installation) -> None:
@@ -192,3 +194,22 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 1 << 16)
     except OSError:  # Linux' way to say that nobody is at the other end any more
         return b""
+
+
+def test_how_a_night_ended_is_told_in_the_language_of_whoever_asks(
+    book: Ledger, postgres: Settings, database: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = DumpError(say("no such table"), hint=say("cli no schema", path="/srv"))
+    book.end_stage(6, "failed", error)
+    book.end_run(4, error, [say("nobody told"), "as it is"])
+    book.close()
+    terminal.show_status(status.read(postgres), postgres.zone, "es")
+    assert "El volcado no es confiable" in capsys.readouterr().out
+    terminal.show_status(status.read(postgres), postgres.zone, "en")
+    assert "The dump cannot be trusted" in capsys.readouterr().out
+    run = figures.read(postgres).run
+    assert (run.error.en, run.error.es) == (str(error), error.full("es"))
+    assert [warning.es for warning in run.warnings] == [say("nobody told").text("es"), "as it is"]
+    assert run.hint.es == "canvasDataCli sync terminó bien, pero no escribió /srv/schema.json."
+    found = [(str(error), error.full("es"))]
+    assert rows(database, "select message, message_es from udecdash.stages where outcome = 'failed'") == found

@@ -8,6 +8,8 @@ import logging
 import pytest
 
 from udecdash_updater import logs
+from udecdash_updater.errors import QueueError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 
 SECRET = 'pa"ss\\wörd'
@@ -36,3 +38,15 @@ def test_the_notices_tail_is_text_whatever_the_log_is(capsys: pytest.CaptureFixt
     logs.configure([SECRET])
     LOGGER.log(logging.ERROR, "with %s", SECRET)
     assert capsys.readouterr().err.splitlines()[-1].endswith("ERROR with ***")
+
+
+def test_words_and_errors_are_logged_in_the_language_that_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+    _, tail = logs.configure([SECRET], language="es")
+    LOGGER.warning(say("redis away", why=f"con {SECRET}"))
+    LOGGER.error("%s: %d", QueueError(), 7)
+    logged = capsys.readouterr().err
+    assert "con *** La carga sigue" in logged
+    assert f"{QueueError.spanish}: 7" in tail.text()
+    logs.configure(form="json", language="es")
+    LOGGER.warning(say("path concat unused"))
+    assert "it is not used" in capsys.readouterr().err

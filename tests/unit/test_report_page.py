@@ -156,7 +156,7 @@ def test_the_verdict_is_the_first_thing_that_is_said(
 
 def test_a_failed_night_says_what_to_do_and_what_was_the_matter(tmp_path: Path) -> None:
     text = Page(write(tmp_path, figures_of(60, 4))).text
-    for told in ("El volcado no es confiable", "Qué hacer: Revise el archivo", "(código de salida 4)", "1.204"):
+    for told in ("El volcado no es confiable", "Qué hacer: Mire el archivo.", "(código de salida 4)", "1.204"):
         assert told in text
 
 

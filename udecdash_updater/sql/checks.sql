@@ -18,8 +18,9 @@ select coalesce(array_agg(c.relname::text order by 1) filter (
 from pg_class c where c.relnamespace = to_regnamespace(quote_ident(current_schema()))
     and c.relkind in ('r', 'p') and c.relname = any (%(tables)s)
 
--- last_run: the newest run: number, times, exit code, error
-select id, started_at, ended_at, exit_code, error, extract(epoch from clock_timestamp() - started_at)::float
+-- last_run: the newest run: number, times, exit code, error, its seconds, error in Spanish
+select id, started_at, ended_at, exit_code, error, extract(epoch from clock_timestamp() - started_at)::float,
+    coalesce(error_es, error)
 from udecdash.runs order by id desc limit 1
 
 -- vanished_requests: of the courses that got requests last, how many lost their newest one

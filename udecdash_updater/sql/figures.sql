@@ -15,6 +15,7 @@ appended as (
 select c.id, c.started_at, case when c.error = 'killed' then coalesce(
         (select max(coalesce(s.ended_at, s.started_at)) from udecdash.stages s where s.run_id = c.id), c.started_at)
     else c.ended_at end, c.exit_code, c.error, c.warnings,
+    coalesce(c.error_es, c.error), coalesce(c.warnings_es, c.warnings), coalesce(c.hint, ''), coalesce(c.hint_es, ''),
     (coalesce(l.new, 0) + coalesce(a.new, 0))::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint,
     coalesce(a.rejected, 0)::bigint
 from chosen c left join loads l on l.run_id = c.id left join appended a on a.run_id = c.id order by c.id

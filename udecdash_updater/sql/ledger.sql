@@ -64,7 +64,8 @@ select exists (select from udecdash.runs where id > %(run)s)
 
 -- end_run: how it ended
 update udecdash.runs set ended_at = clock_timestamp(), exit_code = %(exit_code)s, error = %(error)s,
-    warnings = %(warnings)s where id = %(run)s
+    error_es = %(error_es)s, hint = %(hint)s, hint_es = %(hint_es)s, warnings = %(warnings)s,
+    warnings_es = %(warnings_es)s where id = %(run)s
 
 -- failed_before: how many runs in a row failed before this one
 select count(*) from udecdash.runs where id < %(run)s and exit_code not in (0, 10)
@@ -75,7 +76,8 @@ insert into udecdash.stages (run_id, position, name, started_at)
 values (%(run)s, %(position)s, %(name)s, coalesce(%(began)s, clock_timestamp()))
 
 -- end_stage: a stage ended
-update udecdash.stages set ended_at = clock_timestamp(), outcome = %(outcome)s, message = %(message)s
+update udecdash.stages set ended_at = clock_timestamp(), outcome = %(outcome)s, message = %(message)s,
+    message_es = %(message_es)s
 where run_id = %(run)s and position = %(position)s
 
 -- record_files: what became of each line of each file

@@ -11,7 +11,7 @@ select table_name, files, done, total, rows from udecdash.progress where run_id 
 
 -- last_nights: the newest runs that have ended: number, begin, seconds, exit code, error; rows that came and went; tables
 select r.id, r.started_at, extract(epoch from r.ended_at - r.started_at)::float, r.exit_code, r.error,
-    coalesce(l.new, 0)::bigint + coalesce(f.new, 0)::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint,
+    coalesce(r.error_es, r.error), coalesce(l.new, 0)::bigint + coalesce(f.new, 0)::bigint, coalesce(l.changed, 0)::bigint, coalesce(l.gone, 0)::bigint,
     r.tables
 from udecdash.runs r
 left join lateral (
