@@ -73,4 +73,4 @@ def test_a_dot_env_that_cannot_be_read_is_told_and_not_taken_for_an_empty_one(in
     site.fill_in()
     (site.folder / ".env").write_bytes(b"\xff\xfe")
     site.end(site.start(), 2)
-    assert f".env: is not a text in UTF-8: {Path(site.folder)}/.env" in site.log
+    assert f".env: no es texto en UTF-8: {Path(site.folder)}/.env" in site.log  # which may say another LANGUAGE
