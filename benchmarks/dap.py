@@ -249,6 +249,9 @@ def measure(postgres: Server, ours: Settings, theirs: Client, served: Path, roun
     ratios([first | of_ours(1, ours, run)])
     query["since"] = until
     at_night(served, theirs.api, 2, query)
+    for settings in (ours, bare, indexed):  # as autovacuum does within the day that lies between
+        with session(settings) as cursor:
+            cursor.execute("vacuum (analyze)")
     ratios([second_night(postgres, ours, theirs, served, run, query) for _ in range(rounds)])
     for table, name in (("requests", "ours"), *(("canvas_logs.web_logs", name) for name in ("bare", "indexed"))):
         tell_size(ours.model_copy(update={"db_name": f"{name}_again"}), table)

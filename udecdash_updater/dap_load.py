@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from udecdash_updater import (
     canvas,
@@ -111,7 +111,8 @@ def _publish(
     `lost`: tables that shrank too much; those that a relation has told of already are not asked about twice.
     """
     ids = _ids(cursor, settings)
-    staged = [dap_relations.stage(cursor, relation, ids, settings) for relation in relations]
+    marks = dap_relations.marks(cursor, [relation.name for relation in relations], ids)
+    staged = [dap_relations.stage(cursor, one, ids, marks.get(one.name, ""), settings) for one in relations]
     tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     tables.record_rejects(cursor, run, staged)
     incomplete = [count for one in staged for count in one.counts if count.rejected]
@@ -123,7 +124,7 @@ def _publish(
     published = tables.publish(cursor, staged, settings.db_schema)
     tables.record_loads(cursor, run, staged, published)
     plausibility.record(cursor, run, doubts)
-    return published
+    return [replace(one, unkept=None) for one in published]  # no files: the mark alone is kept
 
 
 def _ids(cursor: db.Cursor, settings: Settings) -> Ids:

@@ -1,24 +1,25 @@
 """The dashboard's relations, made of Canvas Data 2: the same names, columns, ids and words as from Canvas Data 1.
 
 They are tables, filled by the same merge as those of Canvas Data 1: unchanged rows stay, and so do views, grants and
-indexes of a site that comes from there.
+indexes of a site that comes from there. One whose mark is that of its last load is not even made again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from udecdash_updater import db
-from udecdash_updater.canvas import Found
+from udecdash_updater import dap_schema, db, lines
+from udecdash_updater.canvas import Found, look
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
 from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.repeats import Waiting
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import Staged, stage_from
+from udecdash_updater.staging import STAGING, Staged, Way, stage_from, unchanged
 
 # Each relation with the tables of Canvas Data 2 that it is made of (sql/dap_relations.sql).
 RELATIONS = {
@@ -92,14 +93,37 @@ def _type(relation: str, column: str, number: int) -> str:
     return "varchar" if kind == "text" and (relation, column) not in _LONG else kind
 
 
-def stage(cursor: db.Cursor, table: Table, ids: Ids, settings: Settings) -> Staged:
+def marks(cursor: db.Cursor, names: Sequence[str], ids: Ids) -> dict[str, str]:
+    """What each relation is made of, in this transaction: a digest of its statement, its sources' rows and the ids.
+
+    Whoever writes a row of a source changes it, we or somebody by hand. Empty where the server cannot tell.
+    """
+    sources = dict.fromkeys(source for name in names for source in RELATIONS[name])
+    prints = {source: lines.take_print(cursor, _rows_of(source)) for source in sources}
+    users = lines.take_print(cursor, db.identifier("udecdash", "dap_users"))
+    if users is None:
+        return {}
+    found = {}
+    for name in names:
+        made_of = (db.statements()[f"dap_{name}"], ids.shard, users, [prints[source] for source in RELATIONS[name]])
+        found[name] = hashlib.sha256(repr(made_of).encode()).hexdigest()
+    return found
+
+
+def _rows_of(source: str) -> db.Composable:
+    namespace, _, table = source.partition(".")
+    return db.identifier(dap_schema.SCHEMA, dap_schema.local_name(namespace, table))
+
+
+def stage(cursor: db.Cursor, table: Table, ids: Ids, mark: str, settings: Settings) -> Staged:
     """What a relation has to become, in staging, from what the tables of Canvas Data 2 hold in this transaction.
 
-    A row with a text that is longer than its column is a reject. Raises DatabaseError when PostgreSQL fails.
+    Nothing where its mark and its own rows are those of the last load. A row with a text that is longer than its
+    column is a reject. Raises DatabaseError when PostgreSQL fails.
     """
+    file = DumpFile(table.name, Path(_SOURCE), 0, table.column_names, content=mark)
 
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
-        file = DumpFile(table.name, Path(_SOURCE), 0, table.column_names)
         try:
             with db.savepoint(cursor, "relation"):
                 rows = _fill(cursor, waiting, ids, db.raw("true"))
@@ -110,9 +134,16 @@ def stage(cursor: db.Cursor, table: Table, ids: Ids, settings: Settings) -> Stag
             return [FileCount(file, rows + refused, rows, rejected=refused)]
 
     with db.told(f"making {table.name}"):
+        found = look(cursor, table.name)
+        was = lines.take_print(cursor, db.identifier(table.name)) if found.types else None
+        if was and (known := lines.recall(cursor, table, found, was)) and known.holds([file]):
+            return unchanged(table, found, [file], known)
+        lines.forget(cursor, table)
         staged = stage_from(cursor, table, fill, settings)
         db.run(cursor, "dap_forget_staged")
-    return staged
+        if staged.way is Way.BUILT:
+            was = lines.take_print(cursor, db.identifier(STAGING, table.name))
+        return replace(staged, kept=was if mark and lines.can_be_kept(table, staged.counts) else None)
 
 
 def _fill(cursor: db.Cursor, waiting: Waiting, ids: Ids, condition: db.Composable) -> int:

@@ -92,7 +92,7 @@ def stage(
     was = lines.take_print(cursor, db.identifier(table.name)) if found.types and not refused else None
     if was and (known := lines.recall(cursor, table, found, was)):
         if known.holds(files):
-            return _unchanged(table, found, files, known)
+            return unchanged(table, found, files, known)
         if differing := _differing(cursor, table, found, files, known):
             return replace(differing, kept=was)
 
@@ -106,7 +106,8 @@ def stage(
     return replace(staged, kept=was if lines.can_be_kept(table, staged.counts) else None)
 
 
-def _unchanged(table: Table, found: Found, files: Sequence[DumpFile], known: Known) -> Staged:
+def unchanged(table: Table, found: Found, files: Sequence[DumpFile], known: Known) -> Staged:
+    """A table that is as its last load left it, and files that are those of that load."""
     counts = [FileCount(file, *numbers) for file, numbers in zip(files, known.counts, strict=True)]
     return Staged(table, found, Way.DIFFERING, tuple(counts), (), Changes(), known.rows, known.newest, known)
 

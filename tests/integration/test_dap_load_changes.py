@@ -11,10 +11,22 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from tests import dap_nights
 from tests.dap_nights import put
-from udecdash_updater import check_database, dap_batches, dap_ids, dap_tables, db, summary, words
+from udecdash_updater import (
+    check_database,
+    dap_batches,
+    dap_ids,
+    dap_relations,
+    dap_tables,
+    db,
+    staging,
+    summary,
+    words,
+)
 from udecdash_updater.dap_relations import RELATIONS
+from udecdash_updater.dump import Table
 from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
 from udecdash_updater.settings import Settings
+from udecdash_updater.staging import Staged
 
 TIME = "2026-01-01T00:00:00.000Z"
 HEADERS = {
@@ -92,6 +104,43 @@ def test_what_lies_on_disk_is_loaded_once_and_a_snapshot_replaces_the_table(
         == [("2026-01-01 10:00:00.123", 5, 7)] * 3
     )
     assert rows(database, "select count(*) from udecdash.files where lines <> loaded + filtered + repeated") == [(0,)]
+
+
+def test_a_relation_is_made_again_when_its_sources_or_itself_or_the_ids_are_others_by_now(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    stage_from = staging.stage_from
+
+    def spy(cursor: db.Cursor, table: Table, *more: Any) -> Staged:  # noqa: ANN401 - as it is called
+        made.append(table.name)
+        return stage_from(cursor, table, *more)
+
+    def made_by_a_load() -> set[str]:
+        made.clear()
+        published = dap_nights.load(postgres, tmp_path).tables.published
+        assert {one.table for one in published} == set(RELATIONS)
+        return set(made)
+
+    monkeypatch.setattr(dap_relations, "stage_from", spy)
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"], users=["1\tA", "2\tB"])
+    assert made_by_a_load() == set(RELATIONS)
+    assert made_by_a_load() == set()
+    execute(database, "update course_dim set name = 'by hand'")
+    assert made_by_a_load() == {"course_dim"}
+    assert rows(database, "select name from course_dim") == [("A",)]
+    execute(database, "update udecdash_dap.users set name = 'by hand' where id = 2")
+    assert made_by_a_load() == {"user_dim"}
+    put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t1\tA"], night=2, since=1)
+    assert made_by_a_load() == set()  # Canvas tells what is there already
+    put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t1\tA3"], night=3, since=2)
+    assert made_by_a_load() == {"user_dim"}
+    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A3"), (2, "by hand")]
+    execute(database, "alter table user_dim add unique (name, canvas_id)")
+    assert made_by_a_load() == {"user_dim"}
+    execute(database, "insert into udecdash.dap_users values (1, -17)")
+    assert made_by_a_load() == set(RELATIONS)
+    assert rows(database, "select id, name from user_dim order by 1") == [(-17, "A3"), (2, "by hand")]
 
 
 def test_batches_that_waited_are_loaded_at_once_and_the_newest_word_counts(
