@@ -301,14 +301,22 @@ def of_ours(night: int, settings: Settings, run: int) -> dict[str, float]:
 
 
 def ratios(rounds: Sequence[dict[str, float]]) -> None:
-    """How many times as fast we are, by both readings: the median of the rounds, the least and the greatest."""
+    """How many times as fast we are, by both readings: of the medians, and the least and the greatest of the rounds."""
+    medians = {name: statistics.median(told[name] for told in rounds) for name in rounds[0]}
     for kind, name in (("bare", "as it comes"), ("indexed", "the same kind of table")):
-        loads = sorted((told[kind] - told["fetch"]) / told["load"] for told in rounds)
-        nights = sorted(told[kind] / (told["download"] + told["load"]) for told in rounds)
-        for what, found in (("load against load", loads), ("fetching included", nights)):
-            middle = f"{statistics.median(found):.1f} ({found[0]:.1f} to {found[-1]:.1f})"
-            sys.stdout.write(f"  {name}, {what}: {middle} times as fast\n")
+        for what, ratio in (("load against load", _loads), ("fetching included", _nights)):
+            found = sorted(ratio(told, kind) for told in rounds)
+            told = f"{ratio(medians, kind):.1f} ({found[0]:.1f} to {found[-1]:.1f})"
+            sys.stdout.write(f"  {name}, {what}: {told} times as fast\n")
     sys.stdout.flush()
+
+
+def _loads(told: dict[str, float], kind: str) -> float:
+    return (told[kind] - told["fetch"]) / told["load"]
+
+
+def _nights(told: dict[str, float], kind: str) -> float:
+    return told[kind] / (told["download"] + told["load"])
 
 
 def tell_size(settings: Settings, table: str) -> None:
