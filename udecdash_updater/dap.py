@@ -1,6 +1,7 @@
 """The download of Canvas Data 2: for each table a snapshot the first time, afterwards what changed since the last one.
 
-Tables are fetched one by one, so that one failed job does not skip the rest, and no faster than the service allows.
+Each table is a query of its own, so that one failed job does not skip the rest. A few run side by side, because most of
+a query is waiting for the service; no more of them begin in a minute than it allows.
 """
 
 from __future__ import annotations
@@ -8,16 +9,18 @@ from __future__ import annotations
 import collections
 import contextlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import stamina
 
-from udecdash_updater import dap_batches, dap_client, db, programs, rows
+from udecdash_updater import bounded, dap_batches, dap_client, db, programs, rows
 from udecdash_updater.canvas_cli import Backoff
 from udecdash_updater.dap_batches import Batch, BatchFile
 from udecdash_updater.dap_client import Outcome
@@ -27,7 +30,8 @@ from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
 _MINUTE = 61.0  # the service's clock and ours need not begin it together
-_LOCK = ".udecdash-dap.lock"
+_AT_ONCE = 3  # each takes half a second of a core to begin, and some memory
+_LOCKS = [f".udecdash-dap{number}.lock" for number in ("", *range(2, _AT_ONCE + 1))]  # one for each client that runs
 
 
 class ClientError(Exception):
@@ -43,12 +47,14 @@ class Pace:
         self._begun: collections.deque[float] = collections.deque(maxlen=most)
         self._clock = clock
         self._sleep = sleep
+        self._turn = threading.Lock()
 
     def wait(self) -> None:
         """Return when the next query may begin."""
-        if len(self._begun) == self._begun.maxlen:
-            self._sleep(max(0.0, self._begun[0] + _MINUTE - self._clock()))
-        self._begun.append(self._clock())
+        with self._turn:
+            if len(self._begun) == self._begun.maxlen:
+                self._sleep(max(0.0, self._begun[0] + _MINUTE - self._clock()))
+            self._begun.append(self._clock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +66,17 @@ class _Download:
     service: Service
     pace: Pace
     backoff: Backoff
-    leash: int
+    leashes: SimpleQueue[int]
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(slots=True)
 class _Sum:
-    """What became of the tables."""
+    """What became of the tables. `refused`: no other query will fare better."""
 
-    batches: list[Batch] = field(default_factory=list)
+    batches: dict[str, Batch] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    refused: bool = False
 
 
 def check(settings: Settings) -> None:
@@ -128,7 +136,7 @@ def download(settings: Settings, *, backoff: Backoff | None = None, pace: Pace |
     """
     folder = _data_files(settings)
     waits = backoff or Backoff()
-    with _alone(folder) as leash:
+    with _alone(folder) as leashes:
         for path in dap_batches.tidy(folder):
             LOGGER.info("%s was not finished or is out of date, and was deleted", path)
         shared = _Download(
@@ -137,7 +145,7 @@ def download(settings: Settings, *, backoff: Backoff | None = None, pace: Pace |
             service=Service(settings, waits),
             pace=pace or Pace(settings.dap_jobs_per_minute),
             backoff=waits,
-            leash=leash,
+            leashes=leashes,
         )
         return _all(shared, _beginnings(settings, folder))
 
@@ -158,29 +166,45 @@ def _beginnings(settings: Settings, folder: Path) -> Mapping[str, datetime | Non
 
 
 def _all(shared: _Download, beginnings: Mapping[str, datetime | None]) -> list[Batch]:
-    done = _Sum()
-    for name, start in beginnings.items():
-        try:
-            batch = _table(shared, name, start)
-        except (ServiceError, ClientError) as error:
-            done.failed[name] = str(error)
-            LOGGER.warning("%s was not downloaded: %s", name, error)
-            if isinstance(error, ServiceError) and error.ends_all:
-                break
-            continue
-        done.batches.append(batch)
-        size = sum(file.size for file in batch.files)
-        LOGGER.info("%s: %s of %d files, %d bytes", name, batch.kind, len(batch.files), size)
+    """The first alone, which shows whether the service lets us in; then the others, a few at once."""
+    done, waiting = _Sum(), SimpleQueue[str]()
+    first, *others = beginnings
+    _one(shared, first, beginnings[first], done)
+    for name in others:
+        waiting.put(name)
+
+    def work() -> None:
+        with contextlib.suppress(Empty):
+            while not (done.refused or shared.stop.is_set()):
+                name = waiting.get_nowait()
+                _one(shared, name, beginnings[name], done)
+
+    bounded.together([work] * _AT_ONCE, shared.stop, 2 * programs.GRACE_SECONDS)
     if done.failed:
-        raise DapError(_told(done, len(beginnings)))
-    return done.batches
+        raise DapError(_told(done, list(beginnings)))
+    return [done.batches[name] for name in beginnings]
 
 
-def _told(done: _Sum, wanted: int) -> str:
-    listed = "".join(f"\n  - {name}: {why}" for name, why in done.failed.items())
-    left = wanted - len(done.batches) - len(done.failed)
+def _one(shared: _Download, name: str, start: datetime | None, done: _Sum) -> None:
+    try:
+        batch = _table(shared, name, start)
+    except (ServiceError, ClientError) as error:
+        done.failed[name] = str(error)
+        done.refused |= isinstance(error, ServiceError) and error.ends_all
+        LOGGER.warning("%s was not downloaded: %s", name, error)
+        return
+    done.batches[name] = batch
+    size = sum(file.size for file in batch.files)
+    LOGGER.info("%s: %s of %d files, %d bytes", name, batch.kind, len(batch.files), size)
+
+
+def _told(done: _Sum, wanted: Sequence[str]) -> str:
+    listed = "".join(f"\n  - {name}: {done.failed[name]}" for name in wanted if name in done.failed)
+    left = len(wanted) - len(done.batches) - len(done.failed)
     skipped = f", {left} were not asked for any more" if left else ""
-    return f"{listed}\n{len(done.batches)} of {wanted} tables are on disk{skipped}; the next run goes on from there."
+    return (
+        f"{listed}\n{len(done.batches)} of {len(wanted)} tables are on disk{skipped}; the next run goes on from there."
+    )
 
 
 def _table(shared: _Download, name: str, start: datetime | None) -> Batch:
@@ -221,7 +245,7 @@ def _fetch(shared: _Download, name: str, start: datetime | None) -> Batch:
         folder = dap_batches.new_folder(shared.folder, namespace, table, kind)
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
         shared.pace.wait()
-        outcome = dap_client.query(shared.settings, name, start, folder, shared.leash)
+        outcome = _queried(shared, name, start, folder)
         if outcome.failure:
             _explain(shared, name, start, outcome)
         batch = _batch(shared, folder, outcome, kind)
@@ -231,6 +255,17 @@ def _fetch(shared: _Download, name: str, start: datetime | None) -> Batch:
         dap_batches.finish(batch, schema)
         undo.pop_all()
         return batch
+
+
+def _queried(shared: _Download, name: str, start: datetime | None, folder: Path) -> Outcome:
+    stopped, leash = shared.stop.is_set, shared.leashes.get()
+    try:
+        outcome = dap_client.query(shared.settings, name, start, folder, leash, stopped)
+    finally:
+        shared.leashes.put(leash)
+    if stopped():
+        raise DapError("The download was told to end.")
+    return outcome
 
 
 def _explain(shared: _Download, name: str, start: datetime | None, outcome: Outcome) -> None:
@@ -289,9 +324,13 @@ def _disk(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[int]:
+def _alone(folder: Path) -> Iterator[SimpleQueue[int]]:
+    """Nobody else downloads into the folder; a lock for each client that may run at once, which it holds too."""
+    leashes = SimpleQueue[int]()
     try:
-        with _disk(folder), programs.alone(folder / _LOCK) as leash:
-            yield leash
+        with _disk(folder), contextlib.ExitStack() as held:
+            for lock in _LOCKS:
+                leashes.put(held.enter_context(programs.alone(folder / lock)))
+            yield leashes
     except programs.BusyError as busy:
         raise DapError(f"Another download of process {busy} is at work in {folder}.") from busy

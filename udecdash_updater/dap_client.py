@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,10 +44,12 @@ def command(settings: Settings) -> Path:
     raise DapError(f"{_COMMAND}: {given} {'may not be executed' if there else 'does not exist'}.")
 
 
-def query(settings: Settings, name: str, since: datetime | None, folder: Path, leash: int) -> Outcome:
+def query(
+    settings: Settings, name: str, since: datetime | None, folder: Path, leash: int, stopped: Callable[[], bool]
+) -> Outcome:
     """Run one query of the table `name` (namespace.table), a snapshot or what changed since then, into `folder`.
 
-    It has DOWNLOAD_TIMEOUT seconds. Raises DapError when the client cannot be run at all.
+    It has DOWNLOAD_TIMEOUT seconds, and ends when `stopped` says so. Raises DapError when the client cannot be run.
     """
     namespace, _, table = name.partition(".")
     kind = dap_batches.INCREMENTAL if since else dap_batches.SNAPSHOT
@@ -68,6 +71,7 @@ def query(settings: Settings, name: str, since: datetime | None, folder: Path, l
             tell=tell,
             environment=_environment(settings),
             leash=leash,
+            stopped=stopped,
         )
     except OSError as error:
         raise DapError(f"{_COMMAND}: {client} cannot be run: {error.strerror}.") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -85,6 +86,7 @@ class Service:
         self._backoff = backoff or Backoff()
         self._token = ""
         self._renew = 0.0
+        self._login = threading.Lock()  # several tables are fetched at once
 
     def log_in(self) -> None:
         """See that the service takes our key. Raises ServiceError."""
@@ -127,16 +129,20 @@ class Service:
         return self._ask(method, path, body, headers)
 
     def _bearer(self) -> str:
-        if time.monotonic() >= self._renew:
-            form = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
-            headers = {"Authorization": f"Basic {self._basic}", "Content-Type": "application/x-www-form-urlencoded"}
-            given = self._ask("POST", "/ids/auth/login", form, headers)
-            try:
-                self._token, lasts = str(given["access_token"]), float(given["expires_in"])
-            except (KeyError, TypeError, ValueError):
-                raise ServiceError(502, "HTTP 200", "", "the answer to the login holds no token") from None
-            self._renew = time.monotonic() + max(0.0, lasts - _RENEWAL)
-        return self._token
+        with self._login:
+            if time.monotonic() >= self._renew:
+                self._log_in()
+            return self._token
+
+    def _log_in(self) -> None:
+        form = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
+        headers = {"Authorization": f"Basic {self._basic}", "Content-Type": "application/x-www-form-urlencoded"}
+        given = self._ask("POST", "/ids/auth/login", form, headers)
+        try:
+            self._token, lasts = str(given["access_token"]), float(given["expires_in"])
+        except (KeyError, TypeError, ValueError):
+            raise ServiceError(502, "HTTP 200", "", "the answer to the login holds no token") from None
+        self._renew = time.monotonic() + max(0.0, lasts - _RENEWAL)
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
         named = {"User-Agent": f"udecdash-updater/{VERSION}", "Accept": "application/json", **headers}

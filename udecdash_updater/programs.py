@@ -43,10 +43,12 @@ def run(
     tell: Callable[[str], None],
     environment: Mapping[str, str] | None = None,
     leash: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Finished:
     """Run a program to its end or for `timeout` seconds; every line it writes goes to `tell`.
 
-    Nothing of its process group outlives the call, whatever it forked. `leash` is a lock file of `alone`.
+    Nothing of its process group outlives the call, whatever it forked. `leash` is a lock file of `alone`. Once
+    `stopped` says so, it is ended as if its time were over: how a thread is told that the main one was interrupted.
     Raises OSError when it cannot be started.
     """
     lines = _Lines(tell)
@@ -64,7 +66,7 @@ def run(
         try:
             if leash is not None:
                 os.pwrite(leash, f"{os.getpid()} {process.pid}\n".encode(), 0)
-            timed_out = _follow(process, lines, time.monotonic() + timeout)
+            timed_out = _follow(process, lines, time.monotonic() + timeout, stopped)
         finally:
             _end(process)
     return Finished(process.returncode, timed_out, lines.last())
@@ -125,7 +127,7 @@ def _living(group: int) -> bool:
     return not stats  # without /proc, what can be signalled lives
 
 
-def _follow(process: subprocess.Popen[bytes], lines: _Lines, deadline: float) -> bool:
+def _follow(process: subprocess.Popen[bytes], lines: _Lines, deadline: float, stopped: Callable[[], bool]) -> bool:
     """Read until the program ends; True when it did not in time. Children that hold the pipe open are not awaited."""
     pipe = process.stdout
     if pipe is None:
@@ -134,7 +136,7 @@ def _follow(process: subprocess.Popen[bytes], lines: _Lines, deadline: float) ->
         selector.register(pipe, selectors.EVENT_READ)
         while process.poll() is None:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or stopped():
                 return True
             if lines.ended:
                 time.sleep(min(left, _POLL_SECONDS))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shlex
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -29,6 +34,7 @@ pytestmark = needs_client
 USERS, COURSES, WEB_LOGS = "canvas.users", "canvas.courses", "canvas_logs.web_logs"
 NIGHT_1, NIGHT_2 = (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=night) for night in (1, 2))
 AT_ONCE = Backoff(first=0, factor=1, longest=0)
+NAP = f"sleep 1000000{os.getpid()}"  # of this process alone
 
 
 @dataclass
@@ -212,12 +218,82 @@ def test_a_table_that_does_not_exist_is_told_without_trying_again(site: Site) ->
 
 
 def test_a_client_that_takes_too_long_is_ended(site: Site, tmp_path: Path) -> None:
-    slow = tmp_path / "dap"
-    slow.write_text("#!/bin/sh\nexec sleep 1234567\n")
-    slow.chmod(0o755)
-    told = site.refused(server_dap_command_path=str(slow), download_timeout=1)
+    told = site.refused(server_dap_command_path=script(tmp_path / "dap", f"exec {NAP}"), download_timeout=1)
     assert "dap was still running after 1 s and was ended" in told
-    assert (site.left(), processes("sleep 1234567")) == ([], {})
+    assert (site.left(), processes(NAP)) == ([], {})
+
+
+def script(path: Path, *lines: str) -> str:
+    """A client that does this instead."""
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_first_table_is_asked_for_alone_and_then_never_more_than_three_at_once(
+    site: Site, tables: Callable[..., None], tmp_path: Path
+) -> None:
+    tables(USERS, *(f"canvas.t{number}" for number in range(8)))
+    at_work, most, order = tmp_path / "at work", tmp_path / "most", tmp_path / "order"
+    at_work.mkdir()
+    client = script(
+        tmp_path / "dap",
+        f'touch "{at_work}/$$"; echo "$*" >> "{order}"',
+        # The first one sees itself alone, the others wait for each other, and a little for one too many.
+        'case "$*" in *users*) least=1;; *) least=3;; esac; n=0',
+        f'until [ $(ls "{at_work}" | wc -l) -ge $least ] || [ $n -gt 100 ]; do sleep 0.05; n=$((n+1)); done',
+        f'sleep 0.2; ls "{at_work}" | wc -l >> "{most}"; rm "{at_work}/$$"; exit 5',
+    )
+    assert "0 of 9 tables are on disk; " in site.refused(server_dap_command_path=client)
+    seen = [int(line) for line in most.read_text().split()]
+    assert (seen[0], max(seen), len(seen)) == (1, 3, 9)
+    assert "users" in order.read_text().splitlines()[0]
+
+
+def asleep(count: int) -> None:
+    """Return when so many clients are at work."""
+    limit = time.monotonic() + 30
+    while len(processes(NAP)) < count:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def sleeping(site: Site, tmp_path: Path) -> str:
+    """A client that answers for the first table as the real one does, and sleeps for the others."""
+    return script(tmp_path / "dap", f'case "$*" in *users*) exec "{CLIENT}" "$@";; esac', f"exec {NAP}")
+
+
+def test_whoever_interrupts_a_download_ends_every_client_that_runs(
+    site: Site, tables: Callable[..., None], tmp_path: Path
+) -> None:
+    tables(USERS, *(f"canvas.t{number}" for number in range(8)))
+
+    def interrupt() -> None:
+        asleep(3)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        site.download(server_dap_command_path=sleeping(site, tmp_path), download_attempts=3)
+    assert (site.left(), processes(NAP)) == (["users snapshot"], {})
+
+
+def test_the_clients_of_a_download_that_was_killed_are_ended_by_the_next_one(
+    site: Site, tables: Callable[..., None], tmp_path: Path
+) -> None:
+    tables(USERS, *(f"canvas.t{number}" for number in range(8)))
+    client = sleeping(site, tmp_path)
+    killed = multiprocessing.get_context("fork").Process(
+        target=site.download, kwargs={"server_dap_command_path": client}
+    )
+    killed.start()
+    asleep(3)
+    killed.kill()
+    killed.join()
+    asleep(3)  # they do not know
+    tables(USERS)
+    assert site.download()[USERS].kind == "incremental"
+    assert (site.left(), processes(NAP)) == (["users incremental", "users snapshot"], {})
 
 
 def test_a_job_that_takes_its_time_is_awaited(site: Site) -> None:
