@@ -382,7 +382,7 @@ def test_check_and_dry_run_tell_of_the_key_and_of_what_waits_on_disk(site: Site)
     whole = site.settings.model_copy(update={"clear_directories_before_download": True})
     assert [finding.outcome for finding in check_site.download_works(whole)] == ["OK", "warning"]
     (waiting,) = check_site.dump_is_fresh(site.settings)
-    assert "1 batches of 1 tables wait" in str(waiting.told)
+    assert "1 batch of 1 table" in str(waiting.told)
     planned = plan.make(site.settings, RunOptions()).tables
     assert [(table.table, table.files) for table in planned] == [(USERS, 2)]
     (path, *_) = dap_batches.read(site.folder)[0].paths
