@@ -13,7 +13,6 @@ from udecdash_updater.rejects import FileCount, Reject, Rejects
 
 _BATCH = 10_000
 _BATCH_BYTES = 4 << 20
-_SAMPLE = 1 << 12  # bytes
 _EVIDENCE = 3  # lines; one or two may simply be bad
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
@@ -35,22 +34,12 @@ def copy_file(
     """
     places = [place for place, name in enumerate(file.columns) if name in wordy]
     plain = table.name not in _DROPPED and 0 not in places and not refused  # words are looked for after tabs
-    if plain and not _begins_oddly(file, places):
+    if plain:
         try:
             return _copy_plainly(cursor, staging, file, places)
         except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
             LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
     return _copy_carefully(cursor, table, staging, file, gate, places, refused or {})
-
-
-def _begins_oddly(file: DumpFile, wordy: Sequence[int]) -> bool:
-    """Whether the first lines hold what `words` rejects: the fast way does not look for zones; all have one or none."""
-    if not wordy:
-        return False
-    with rows.reading(file.path, heard=False) as plain:
-        lines = plain.read(_SAMPLE).split(b"\n")[bool(file.header) :]
-    sampled = (line.removesuffix(b"\r").split(b"\t") for line in lines)
-    return any(words.first(fields, wordy) is not None for fields in sampled if len(fields) == len(file.columns))
 
 
 class _MiscountError(Exception):

@@ -293,9 +293,23 @@ def test_a_text_that_is_such_a_word_does_not_send_its_file_the_careful_way(
     postgres: Settings, database: Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = b"1\t2021-01-01 10:00:00\t2021-01-01\t1.5\tnow\n2\t2021-01-01 10:00:00\t2021-01-01\t1.5\tbye\\nNow\n"
+    lines += b"3\t\\N\t2021-01-01\t-1.5e-9\t2021-01-01 10:00:00-03\n"
     load(postgres, mini_dump(tmp_path, {"item_dim": TIMED}, {"item_dim": {"a.gz": lines}}))
-    assert rows(database, "select id, name from item_dim order by id") == [(1, "now"), (2, "bye\nNow")]
+    assert rows(database, "select id, name from item_dim order by id") == [
+        (1, "now"), (2, "bye\nNow"), (3, "2021-01-01 10:00:00-03"),
+    ]  # fmt: skip
     assert "line by line" not in caplog.text
+
+
+def test_a_time_with_a_zone_is_a_reject_however_deep_it_stands_in_a_file_that_is_otherwise_sound(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    lines = [b"%d\t2021-01-01 10:00:00\t2021-01-01\t1.5\tx\n" % number for number in range(9000)]
+    lines[7000] = b"7000\t2021-01-01 10:00:00-03\t2021-01-01\t1.5\tx\n"
+    run = load(postgres, mini_dump(tmp_path, {"item_dim": TIMED}, {"item_dim": {"a.gz": b"".join(lines)}})).run
+    told = [(7001, f"created_at: {words.REASON}")]
+    assert rows(database, f"select line, reason from udecdash.rejects where run_id = {run}") == told
+    assert rows(database, "select count(*) from item_dim") == [(8999,)]
 
 
 def test_what_a_date_means_does_not_hang_on_the_server(
