@@ -90,7 +90,7 @@ def load(
         book.end_run(0, None, [])
     finally:
         book.close()
-    return Loaded(book.run, {one.table: one for one in published}, done, tuple(changed))
+    return Loaded(book.run, {one.table: one for one in published}, done, tuple(map(str, changed)))
 
 
 def process(settings: Settings, run: int) -> int:

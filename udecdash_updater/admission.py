@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from udecdash_updater import db, refusals, rows
 from udecdash_updater.dump import REQUESTS, DumpFile
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject
 from udecdash_updater.sieve import kept_lines
@@ -59,7 +60,7 @@ def _write(cursor: db.Cursor, staging: db.Composable, most: int) -> _Written:
         with db.savepoint(cursor, "rows"):
             written.rows = db.run(cursor, "insert_requests", staging=staging)
     except db.REFUSED as error:
-        LOGGER.warning("requests refuses rows (%s); they are looked for", db.reason(error))
+        LOGGER.warning(say("requests refuses", why=db.reason(error)))
         db.run(cursor, "number_requests", numbered=_NUMBERED, staging=staging)
         cursor.execute(db.statement("analyze", table=_NUMBERED))
         _write_part(cursor, written, 1, 1 + int(db.one(cursor, "count_rows", table=_NUMBERED)[0]), most)

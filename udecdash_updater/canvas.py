@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from udecdash_updater import db, words
 from udecdash_updater.dump import Column, Table
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import Told, say
 
 # Where the contract's lengths and types differ from what schema.json declares: real values are longer.
 _LONGER = {
@@ -148,12 +149,11 @@ def sql_type(table: str, column: Column) -> str:
     if column.type == "varchar" and (column.length or 0) > _SHORTEST:
         return f"varchar({column.length})" if (column.length or 0) <= _LONGEST else "text"
     if column.type not in _TYPES:
-        told = f"{table}.{column.name} has the type {column.type!r}"
-        raise DumpError(f"schema.json: {told}, which this version does not know.")
+        raise DumpError(say("type unknown", table=table, column=column.name, type=repr(column.type)))
     return _TYPES[column.type]
 
 
-def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
+def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[Told]:
     """Let the tables that are there follow what a dump has gained: new columns, room for longer texts and numbers.
 
     Says what was done, and what could not be: a view may need the column as it is.
@@ -161,21 +161,21 @@ def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
     return [text for table in tables for text in _widen(cursor, table, look(cursor, table.name))]
 
 
-def _widen(cursor: db.Cursor, table: Table, found: Found) -> Iterator[str]:
+def _widen(cursor: db.Cursor, table: Table, found: Found) -> Iterator[Told]:
     target = db.identifier(table.name)
     for name, kind in sql_types(table).items() if found.types else ():
         column = f"{table.name}.{name}"
         if name not in found.types:
             db.run(cursor, "add_column", table=target, column=db.definition(name, kind))
-            yield f"{column} was added"
+            yield say("column added", column=column)
         elif _narrower(found.types[name], kind):
             try:
                 with db.savepoint(cursor, "widen"):
                     db.run(cursor, "widen_column", table=target, column=db.identifier(name), type=db.raw(kind))
-                yield f"{column} was widened to {kind}"
+                yield say("column widened", column=column, kind=kind)
             except db.Error as error:
-                why = db.reason(error)
-                yield f"{column} should be {kind}, but stays {found.types[name]}: {why}; what is longer is rejected"
+                stays = {"kind": kind, "found": found.types[name], "why": db.reason(error)}
+                yield say("column stays", column=column, **stays)
 
 
 def _narrower(found: str, wanted: str) -> bool:

@@ -15,7 +15,7 @@ import stamina
 
 from udecdash_updater import programs
 from udecdash_updater.errors import DownloadError
-from udecdash_updater.language import Both, Words, say
+from udecdash_updater.language import Both, Words, because, say
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.settings import SECRET_NAMES, Settings
 
@@ -94,7 +94,7 @@ def sync(settings: Settings, *, backoff: Backoff | None = None) -> Done:
             wait_exp_base=waits.factor,
         ):
             with attempt:
-                LOGGER.info("canvasDataCli sync, attempt %d of %d", attempt.num, settings.download_attempts)
+                LOGGER.info(say("sync attempt", number=attempt.num, of=settings.download_attempts))
                 return Done(attempt.num, _sync_once(settings, leash))
     raise DownloadError(say("cli not run"))  # pragma: no cover - retry_context returns or raises
 
@@ -150,7 +150,7 @@ def _run(settings: Settings, arguments: list[str], leash: int) -> programs.Finis
             leash=leash,
         )
     except OSError as error:
-        raise DownloadError(say("cli failed", name=_COMMAND, path=command, why=error.strerror)) from error
+        raise DownloadError(say("cli failed", name=_COMMAND, path=command, why=because(error))) from error
     lines = tuple(mask(line) for line in finished.last_lines)
     name = f"canvasDataCli {arguments[0]}"
     if finished.timed_out:

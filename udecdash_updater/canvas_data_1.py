@@ -19,6 +19,7 @@ from udecdash_updater import (
 )
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
 
@@ -44,7 +45,7 @@ def download(night: Night) -> None:
         _mend(night, _archives)
         version, found = dump.read_schema(night.data_files / "schema.json")
         wanted = night.options.tables or tuple(found)
-        LOGGER.info("unpacking %d tables of schema %s", len(wanted), version)
+        LOGGER.info(say("unpacking", count=len(wanted), version=version))
         canvas_cli.unpack(night.settings, wanted)
 
 
@@ -52,7 +53,7 @@ def verify(night: Night) -> None:
     """The dump is whole: archives read to their end, and no table without files that had rows."""
     night.dump, sound = _mend(night, _archives if night.settings.file_extension == "gz" else _unpacked)
     for stranger in night.dump.strangers:
-        LOGGER.warning("%s is no file of the dump and was not opened", stranger)
+        LOGGER.warning(say("stranger", path=stranger))
     night.request_files = tuple(file for file in sound if file.table == dump.REQUESTS)
     _demand_tables(night, night.dump)
     if night.cleared:
@@ -102,7 +103,7 @@ def _full_files(found: Dump) -> list[DumpFile]:
 def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
     aside = night.data_files.parent / f".{night.data_files.name}-damaged"
     moved = [(file, dump.set_aside(file, aside)) for file in damaged]
-    night.warn(f"{len(moved)} damaged archives were moved to {aside} and are fetched again")
+    night.warn(say("damaged moved", count=len(moved), folder=aside))
     try:
         canvas_cli.sync(night.settings)
     except UpdaterError:
@@ -127,15 +128,15 @@ def load_tables(night: Night) -> None:
         obstacles.demand_none(cursor, names)
         changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
         deferrable = [*foreign_keys.make_deferrable(cursor, names)]
-    for text in [*(f"schema.json: {text}" for text in changed), *deferrable]:
-        night.warn(text)
+    for told in [*(say("problem", name="schema.json", what=one) for one in changed), *deferrable]:
+        night.warn(told)
     with night.progress.over(_full_files(found)):
         published = tables.load(settings, found, night.run, night.options)
     night.published = published
     for table, reason in night.open_ledger.rows("accepted_doubts"):
-        night.warn(f"{table} ({reason}) was accepted as it is")
-    changes = [sum(getattr(p, name) for p in published) for name in ("rows", "new", "changed", "gone")]
-    LOGGER.info("%d tables: %d rows, %d new, %d changed, %d gone", len(published), *changes)
+        night.warn(say("was accepted", table=table, reason=plausibility.reason(reason)))
+    changes = {name: sum(getattr(p, name) for p in published) for name in ("rows", "new", "changed", "gone")}
+    LOGGER.info(say("tables loaded", count=len(published), **changes))
 
 
 def load_requests(night: Night) -> None:
@@ -147,7 +148,7 @@ def load_requests(night: Night) -> None:
 def _load_requests(night: Night) -> None:
     with night.progress.over(night.request_files):
         loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
-    LOGGER.info("requests: %d new from %d files, %d files were known", loaded.new, len(loaded.counts), loaded.skipped)
+    LOGGER.info(say("requests loaded", new=loaded.new, files=len(loaded.counts), known=loaded.skipped))
 
 
 SOURCE = Source(check, clear, download, verify, load_tables, load_requests)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from udecdash_updater import dap, dap_batches, dap_load, dump
+from udecdash_updater import dap, dap_batches, dap_load, dump, plausibility
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import joined, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
 
@@ -20,7 +21,7 @@ def check(night: Night) -> None:
 def clear(night: Night) -> None:
     """Nothing is moved: what has to come anew comes as a snapshot, which replaces what lies there."""
     if night.settings.clear_directories_before_download and not night.settings.enable_download:
-        LOGGER.warning("CLEAR_DIRECTORIES_BEFORE_DOWNLOAD is ignored: with ENABLE_DOWNLOAD off nothing would come back")
+        LOGGER.warning(say("clear ignored"))
 
 
 def download(night: Night) -> None:
@@ -32,12 +33,9 @@ def download(night: Night) -> None:
 def verify(night: Night) -> None:
     """The batches on disk are those that were downloaded; each archive was read to its end then."""
     night.batches = tuple(dap_batches.read(night.data_files))
-    damaged = [f"{batch.name}: {why}" for batch in night.batches if (why := batch.damage())]
+    damaged = [say("problem", name=batch.name, what=why) for batch in night.batches if (why := batch.damage())]
     if damaged:
-        raise DumpError(
-            "Batches are damaged:" + "".join(f"\n  - {told}" for told in damaged),
-            hint="Delete the folders of these batches and run again: what they held is fetched anew.",
-        )
+        raise DumpError(say("batches damaged", told=joined(damaged, before="\n  - ")), hint=say("batches damaged hint"))
     if only := night.options.tables:
         night.batches = tuple(batch for batch in night.batches if {batch.table, batch.name} & set(only))
     _verify_web_log(night)
@@ -58,17 +56,17 @@ def load_tables(night: Night) -> None:
         done = dap_load.load(night.settings, night.batches, night.run, night.options)
     night.published = done.published
     for table, reason in night.open_ledger.rows("accepted_doubts"):
-        night.warn(f"{table} ({reason}) was accepted as it is")
+        night.warn(say("was accepted", table=table, reason=plausibility.reason(reason)))
     if done.widened:
-        night.warn(f"the dashboard's tables were fitted to Canvas Data 2: {'; '.join(done.widened)}")
+        night.warn(say("dap fitted", told=joined(done.widened, "; ")))
     if altered := [name for merged in done.merged for name in merged.altered]:
-        night.warn(f"columns that Canvas has added or made wider: {'; '.join(altered)}")
+        night.warn(say("dap altered", told=joined(altered, "; ")))
     if done.waiting:
-        night.warn(f"left as they are, because what they are made of never came: {', '.join(done.waiting)}")
+        night.warn(say("dap waiting", names=", ".join(done.waiting)))
     written, gone = (sum(getattr(one, name) for one in done.merged) for name in ("written", "gone"))
-    LOGGER.info("%d tables of Canvas Data 2: %d rows written, %d gone", len(done.merged), written, gone)
-    changes = [sum(getattr(p, name) for p in done.published) for name in ("rows", "new", "changed", "gone")]
-    LOGGER.info("%d relations: %d rows, %d new, %d changed, %d gone", len(done.published), *changes)
+    LOGGER.info(say("dap merged", count=len(done.merged), written=written, gone=gone))
+    changes = {name: sum(getattr(p, name) for p in done.published) for name in ("rows", "new", "changed", "gone")}
+    LOGGER.info(say("tables loaded", count=len(done.published), **changes))
 
 
 def _files(night: Night) -> Iterator[DumpFile]:
@@ -83,7 +81,7 @@ def load_requests(night: Night) -> None:
     """What is new of the web log, in one transaction; then the batches have done their work and go."""
     with night.progress.over(night.request_files):
         loaded = dap_load.load_web_log(night.settings, night.batches, night.request_files, night.run)
-    LOGGER.info("web_logs: %d new requests from %d files", loaded.new, len(loaded.counts))
+    LOGGER.info(say("web logs loaded", new=loaded.new, files=len(loaded.counts)))
     dap_batches.forget(night.batches)
 
 

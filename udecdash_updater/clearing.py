@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from udecdash_updater.errors import DownloadError
+from udecdash_updater.language import because, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -46,7 +47,7 @@ def clear(settings: Settings) -> Cleared | None:
     if not settings.clear_directories_before_download:
         return None
     if not settings.enable_download:
-        LOGGER.warning("CLEAR_DIRECTORIES_BEFORE_DOWNLOAD is ignored: with ENABLE_DOWNLOAD off nothing would come back")
+        LOGGER.warning(say("clear ignored"))
         return None
     recover(settings)
     data_files = _data_files(settings)
@@ -54,7 +55,7 @@ def clear(settings: Settings) -> Cleared | None:
     if not tables:
         return None
     try:
-        with _told(data_files, "cleared"):
+        with _told(data_files, "not cleared"):
             aside = Path(tempfile.mkdtemp(prefix=_prefix(_ASIDE, data_files), dir=data_files.parent))
             cleared = Cleared(aside, data_files, tuple(tables))
             return cleared if _move_aside(cleared) else None
@@ -69,7 +70,7 @@ def put_back(cleared: Cleared) -> None:
     Raises DownloadError when a folder cannot be moved.
     """
     if cleared.folder.is_dir():
-        with _told(cleared.folder, "put back"):
+        with _told(cleared.folder, "not put back"):
             _put_back(cleared)
         delete(cleared)
 
@@ -94,7 +95,7 @@ def delete(cleared: Cleared) -> None:
     """
     if cleared.folder.is_dir():
         doomed = cleared.folder.with_name(cleared.folder.name.replace(_ASIDE, _DOOMED, 1))
-        with _told(cleared.folder, "deleted"):
+        with _told(cleared.folder, "not removed"):
             cleared.folder.rename(doomed)
         _remove(doomed)
 
@@ -110,32 +111,31 @@ def recover(settings: Settings) -> int:
     found = 0
     for aside in _leftovers(_ASIDE, data_files):
         tables = tuple(_table_folders(aside))
-        LOGGER.warning("a killed run left %d table folders in %s: they are put back", len(tables), aside)
+        LOGGER.warning(say("folders left", count=len(tables), folder=aside))
         put_back(Cleared(aside, data_files, tables))
         found += len(tables)
     return found
 
 
 @contextlib.contextmanager
-def _told(folder: Path, done: str) -> Iterator[None]:
+def _told(folder: Path, key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f"{folder} cannot be {done}: {error.strerror} ({error.filename})."
-        hint = "CLEAR_DIRECTORIES_BEFORE_DOWNLOAD needs to write there and beside it."
-        raise DownloadError(where, hint=hint) from error
+        where = {"folder": folder, "why": because(error), "path": error.filename}
+        raise DownloadError(say(key, **where), hint=say("not cleared hint")) from error
 
 
 def _remove(doomed: Path) -> None:
     try:
         shutil.rmtree(doomed)
     except OSError as error:
-        LOGGER.warning("%s could not be deleted: %s", error.filename or doomed, error.strerror)
+        LOGGER.warning(say("not deleted", path=error.filename or doomed, why=because(error)))
 
 
 def _data_files(settings: Settings) -> Path:
     if settings.path_data_files is None:
-        raise DownloadError("PATH_DATA_FILES is missing.")
+        raise DownloadError(say("setting blank", name="PATH_DATA_FILES"))
     return settings.path_data_files.resolve()
 
 
@@ -177,10 +177,10 @@ def _move_aside(cleared: Cleared) -> bool:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            LOGGER.warning("%s is a file system of its own: it is not cleared", cleared.data_files)
+            LOGGER.warning(say("own file system", folder=cleared.data_files))
             put_back(cleared)
             return False
-    LOGGER.info("%d table folders wait in %s until the new dump is verified", len(cleared.tables), cleared.folder)
+    LOGGER.info(say("folders wait", count=len(cleared.tables), folder=cleared.folder))
     return True
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from udecdash_updater.binaries import Account, Postgres, find_postgres, within_reach
 from udecdash_updater.errors import DatabaseError
+from udecdash_updater.language import say
 
 DATABASE = "udecdash"
 _MAKING_SECONDS = 300
@@ -73,7 +74,7 @@ def owner_account(data: Path, account: Account | None) -> Account | None:
     try:
         entry = pwd.getpwuid(data.stat().st_uid)
     except KeyError:
-        raise DatabaseError(f"The data folder {data} belongs to an account that does not exist.") from None
+        raise DatabaseError(say("folder of nobody", folder=data)) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
@@ -87,7 +88,7 @@ def open_cluster(data: Path, account: Account | None, outside: Path, guard: list
         _forget_dead_server(data)
         return Cluster(data, _programs_for(data, account, outside), account)
     if data.exists() and any(data.iterdir()):
-        raise DatabaseError(f"The folder {data} is no data folder of PostgreSQL.", hint="Move it away.")
+        raise DatabaseError(say("no data folder", folder=data), hint=say("move it away"))
     programs = find_postgres(account, outside)
     _make(data, programs, account, guard)
     return Cluster(data, programs, account)
@@ -106,16 +107,13 @@ def _forget_dead_server(data: Path) -> None:
 
 def _programs_for(data: Path, account: Account | None, outside: Path) -> Postgres:
     if account is not None and not within_reach(data, account):
-        raise DatabaseError(f"The account {account.name} cannot enter the data folder {data}.")
+        raise DatabaseError(say("folder closed", account=account.name, folder=data))
     wanted = int((data / "PG_VERSION").read_text(encoding="ascii"))
     try:
         return find_postgres(account, outside, wanted)
     except DatabaseError as error:
-        hint = (
-            f"Install PostgreSQL {wanted} again (or name its bin folder in PG_BIN); or move {data} away:"
-            " the next run then makes a new one and loads everything that PATH_DATA_FILES still holds."
-        )
-        raise DatabaseError(f"{error.detail} The folder is {data}.", hint=hint) from None
+        hint = say("no such postgres hint", wanted=wanted, folder=data)
+        raise DatabaseError(say("the folder is", what=error.short, folder=data), hint=hint) from None
 
 
 def _make(data: Path, programs: Postgres, account: Account | None, guard: list[str]) -> None:
@@ -146,7 +144,7 @@ def _run(command: list[str], statements: str = "") -> None:
             timeout=_MAKING_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise DatabaseError(f"Making the data folder took more than {_MAKING_SECONDS} s.") from None
+        raise DatabaseError(say("folder takes long", seconds=_MAKING_SECONDS)) from None
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-        raise DatabaseError(f"The data folder could not be made (exit code {done.returncode}):\n{last}")
+        raise DatabaseError(say("folder not made", code=done.returncode, last=last))

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from udecdash_updater import script
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 from udecdash_updater.sources import load, load_for_worker
@@ -47,7 +48,7 @@ def adopt(folder: Path) -> None:
     """Put the settings that stand in `folder`/main.py into os.environ. Raises SettingsError when it is no Python."""
     found = script.adopt(folder)
     if found.computed:
-        LOGGER.warning("main.py computes %s: commands cannot see that; .env is the place", ", ".join(found.computed))
+        LOGGER.warning(say("main computes", names=", ".join(found.computed)))
 
 
 def sample() -> str:

@@ -8,6 +8,7 @@ from udecdash_updater import db, rows, words
 from udecdash_updater.canvas import key_of
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 
@@ -38,7 +39,7 @@ def copy_file(
         try:
             return _copy_plainly(cursor, staging, file, places)
         except (*db.BAD_ROW, rows.SuspiciousLineError, _MiscountError):
-            LOGGER.warning("%s/%s goes line by line: it holds lines that COPY refuses", table.name, file.name)
+            LOGGER.warning(say("line by line", table=table.name, file=file.name))
     return _copy_carefully(cursor, table, staging, file, gate, places, refused or {})
 
 
@@ -83,8 +84,8 @@ def demand_width(file: DumpFile, tally: rows.Tally, rejects: Sequence[Reject]) -
     reasons = {reject.reason for reject in rejects}
     if len(rejects) == tally.lines >= _EVIDENCE and len(reasons) == 1 and rows.WIDTH in (reason := reasons.pop()):
         raise DumpError(
-            f"{file.table}/{file.name}: every line has {reason}, which schema.json declares.",
-            hint="Its schema.json and its files are not of the same dump: let canvasDataCli sync once more.",
+            say("wrong width", table=file.table, file=file.name, reason=reason),
+            hint=say("wrong width hint"),
         )
 
 
@@ -92,9 +93,16 @@ def reconciled(file: DumpFile, tally: rows.Tally, loaded: int, rejected: int) ->
     """The file's counts. Raises DumpError when a line is neither loaded nor filtered nor rejected."""
     if tally.lines != loaded + tally.filtered + rejected:
         raise DumpError(
-            f"{file.table}/{file.name}: of {tally.lines} lines {loaded} arrived, {tally.filtered} were filtered and"
-            f" {rejected} rejected.",
-            hint="PostgreSQL read the file's lines otherwise than we did; please report it with this file's name.",
+            say(
+                "not reconciled",
+                table=file.table,
+                file=file.name,
+                lines=tally.lines,
+                loaded=loaded,
+                filtered=tally.filtered,
+                rejected=rejected,
+            ),
+            hint=say("not reconciled hint"),
         )
     return FileCount(file, tally.lines, loaded, tally.filtered, 0, rejected)
 

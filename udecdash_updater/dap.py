@@ -26,6 +26,7 @@ from udecdash_updater.dap_batches import Batch, BatchFile
 from udecdash_updater.dap_client import Outcome
 from udecdash_updater.dap_service import Service, ServiceError
 from udecdash_updater.errors import DapError, DumpError
+from udecdash_updater.language import Words, because, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -82,7 +83,7 @@ class _Sum:
 def check(settings: Settings) -> None:
     """As `answers`; that the service is away is only noted."""
     if away := answers(settings):
-        LOGGER.warning("%s; the download will try again", away)
+        LOGGER.warning(say("dap away now", why=away))
 
 
 def answers(settings: Settings) -> str:
@@ -96,7 +97,7 @@ def answers(settings: Settings) -> str:
     except ServiceError as error:
         if error.passes:
             return f"{settings.dap_api_url} is away: {error}"
-        raise DapError(f"{settings.dap_api_url} does not let us in: {error}.") from error
+        raise DapError(say("dap refuses", url=settings.dap_api_url, why=str(error))) from error
     return ""
 
 
@@ -138,7 +139,7 @@ def download(settings: Settings, *, backoff: Backoff | None = None, pace: Pace |
     waits = backoff or Backoff()
     with _alone(folder) as leashes:
         for path in dap_batches.tidy(folder):
-            LOGGER.info("%s was not finished or is out of date, and was deleted", path)
+            LOGGER.info(say("batch tidied", path=path))
         shared = _Download(
             settings=settings,
             folder=folder,
@@ -158,9 +159,7 @@ def _beginnings(settings: Settings, folder: Path) -> Mapping[str, datetime | Non
         on_disk[batch.name].append(batch)
     found = {name: next_since(loaded.get(name), on_disk[name]) for name in tables(settings)}
     if settings.clear_directories_before_download:
-        LOGGER.warning(
-            "CLEAR_DIRECTORIES_BEFORE_DOWNLOAD: every table but web_logs is fetched whole, instead of what changed"
-        )
+        LOGGER.warning(say("dap fetched whole"))
         return {name: start if name == dap_batches.WEB_LOGS else None for name, start in found.items()}
     return found
 
@@ -191,20 +190,18 @@ def _one(shared: _Download, name: str, start: datetime | None, done: _Sum) -> No
     except (ServiceError, ClientError) as error:
         done.failed[name] = str(error)
         done.refused |= isinstance(error, ServiceError) and error.ends_all
-        LOGGER.warning("%s was not downloaded: %s", name, error)
+        LOGGER.warning(say("dap not downloaded", table=name, why=str(error)))
         return
     done.batches[name] = batch
     size = sum(file.size for file in batch.files)
-    LOGGER.info("%s: %s of %d files, %d bytes", name, batch.kind, len(batch.files), size)
+    LOGGER.info(say("dap batch", table=name, kind=batch.kind, files=len(batch.files), bytes=size))
 
 
-def _told(done: _Sum, wanted: Sequence[str]) -> str:
+def _told(done: _Sum, wanted: Sequence[str]) -> Words:
     listed = "".join(f"\n  - {name}: {done.failed[name]}" for name in wanted if name in done.failed)
     left = len(wanted) - len(done.batches) - len(done.failed)
-    skipped = f", {left} were not asked for any more" if left else ""
-    return (
-        f"{listed}\n{len(done.batches)} of {len(wanted)} tables are on disk{skipped}; the next run goes on from there."
-    )
+    skipped = say("dap skipped", count=left) if left else ""
+    return say("dap failed", listed=listed, done=len(done.batches), wanted=len(wanted), skipped=skipped)
 
 
 def _table(shared: _Download, name: str, start: datetime | None) -> Batch:
@@ -213,7 +210,7 @@ def _table(shared: _Download, name: str, start: datetime | None) -> Batch:
     except ServiceError as error:
         if start is None or not error.out_of_range:
             raise
-        LOGGER.warning("%s: changes since %s are not served; it is fetched whole (%s)", name, start, error)
+        LOGGER.warning(say("dap not served", table=name, since=start, why=str(error)))
     return _patiently(shared, name, None)
 
 
@@ -251,7 +248,7 @@ def _fetch(shared: _Download, name: str, start: datetime | None) -> Batch:
         batch = _batch(shared, folder, outcome, kind)
         schema, version = shared.service.schema(namespace, table)
         if version != batch.schema_version:
-            LOGGER.info("%s has rows of schema %d, its schema is %d by now", name, batch.schema_version, version)
+            LOGGER.info(say("dap schema", table=name, was=batch.schema_version, now=version))
         dap_batches.finish(batch, schema)
         undo.pop_all()
         return batch
@@ -309,7 +306,7 @@ def _demand_sound(files: Sequence[Path], threads: int) -> None:
 def _data_files(settings: Settings) -> Path:
     folder = settings.path_data_files
     if folder is None:
-        raise DapError("PATH_DATA_FILES is missing or blank.")
+        raise DapError(say("setting blank", name="PATH_DATA_FILES"))
     with _disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -320,7 +317,7 @@ def _disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DapError(f"PATH_DATA_FILES: {folder} cannot be written: {error.strerror}.") from error
+        raise DapError(say("folder not written", folder=folder, why=because(error))) from error
 
 
 @contextlib.contextmanager
@@ -333,4 +330,4 @@ def _alone(folder: Path) -> Iterator[SimpleQueue[int]]:
                 leashes.put(held.enter_context(programs.alone(folder / lock)))
             yield leashes
     except programs.BusyError as busy:
-        raise DapError(f"Another download of process {busy} is at work in {folder}.") from busy
+        raise DapError(say("dap busy", process=busy, folder=folder)) from busy

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import Told, because, say
 
 SNAPSHOT = "snapshot"
 INCREMENTAL = "incremental"
@@ -88,14 +89,14 @@ class Batch:
         found: dict[str, Any] = _json(self.folder / _SCHEMA)
         return found
 
-    def damage(self) -> str:
+    def damage(self) -> Told:
         """Why its files are not those that were downloaded; '' when they are, by their sizes."""
         for file in self.files:
             path = self.folder / file.name
             if not path.is_file():
-                return f"{path} is not there"
+                return say("not there", path=path)
             if path.stat().st_size != file.size:
-                return f"{path} has {path.stat().st_size} bytes instead of {file.size}"
+                return say("other size", path=path, has=path.stat().st_size, wanted=file.size)
         return ""
 
 
@@ -197,7 +198,8 @@ def _batch(folder: Path) -> Batch:
             files=tuple(sorted(files, key=lambda file: file.name)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DumpError(f"{folder / _TOLD}: is not the account of a batch ({type(error).__name__}: {error}).") from None
+        why = f"{type(error).__name__}: {error}"
+        raise DumpError(say("no batch", path=folder / _TOLD, why=why)) from None
 
 
 def _plain(name: str) -> str:
@@ -210,9 +212,9 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DumpError(f"{path}: {error.strerror}.") from None
+        raise DumpError(say("unreadable", path=path, why=because(error))) from None
     except ValueError as error:
-        raise DumpError(f"{path}: is not JSON ({error}).") from None
+        raise DumpError(say("no json", path=path, why=str(error))) from None
 
 
 def parsed(text: str) -> datetime:

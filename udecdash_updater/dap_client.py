@@ -12,6 +12,7 @@ from pathlib import Path
 
 from udecdash_updater import dap_batches, programs
 from udecdash_updater.errors import DapError
+from udecdash_updater.language import because, say
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.settings import SECRET_NAMES, Settings
 
@@ -39,9 +40,9 @@ def command(settings: Settings) -> Path:
     if found:
         return Path(found).absolute()
     if not given:
-        raise DapError(f"{_COMMAND} is missing or blank.")
+        raise DapError(say("setting blank", name=_COMMAND))
     there = Path(given).expanduser().exists()
-    raise DapError(f"{_COMMAND}: {given} {'may not be executed' if there else 'does not exist'}.")
+    raise DapError(say("cli not executable" if there else "cli missing", name=_COMMAND, path=given))
 
 
 def query(
@@ -74,7 +75,7 @@ def query(
             stopped=stopped,
         )
     except OSError as error:
-        raise DapError(f"{_COMMAND}: {client} cannot be run: {error.strerror}.") from error
+        raise DapError(say("cli failed", name=_COMMAND, path=client, why=because(error))) from error
     files = sorted(path for path in folder.glob(f"{_FOLDER}*/*") if path.is_file())
     folders = [path.name.removeprefix(_FOLDER) for path in folder.glob(f"{_FOLDER}*")]
     failure = mask.mask(_failure(finished, settings.download_timeout))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from udecdash_updater import db
 from udecdash_updater.errors import DumpError, SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 _PER_SHARD = 10**13
@@ -52,12 +53,13 @@ def find(cursor: db.Cursor, settings: Settings) -> Ids:
     shard = settings.dap_shard
     if shard is None and len(shards) > 1:
         raise DumpError(
-            f"course_dim holds ids of the shards {', '.join(map(str, shards))}; new ones would not go on from them.",
-            hint="Set DAP_SHARD to the shard of this Canvas account.",
+            say("several shards", shards=", ".join(map(str, shards))),
+            hint=say("several shards hint"),
         )
     if shards and shard is not None and shard not in shards:
-        there = "local ids, without a shard" if shards == [0] else f"ids of the shard {', '.join(map(str, shards))}"
-        raise SettingsError([f"DAP_SHARD: is {shard}, but course_dim holds {there}; leave it blank"])
+        there = say("ids local") if shards == [0] else say("ids of shard", shards=", ".join(map(str, shards)))
+        what = say("another shard", shard=shard, there=there)
+        raise SettingsError([say("problem", name="DAP_SHARD", what=what)])
     return Ids(shards[0] if shard is None and shards else shard or 0, _users(cursor))
 
 
@@ -68,8 +70,8 @@ def _shards(cursor: db.Cursor) -> list[int]:
     found = db.rows(cursor, "dap_shards")
     if strange := [courses for shard, courses in found if shard is None]:
         raise DumpError(
-            f"{strange[0]} rows of course_dim have an id that does not come from their canvas_id.",
-            hint="Canvas Data 2 cannot go on from such ids; let it fill a schema of its own.",
+            say("strange ids", count=strange[0]),
+            hint=say("strange ids hint"),
         )
     return [int(shard) for shard, _ in found]
 

@@ -26,6 +26,7 @@ from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.dap_tables import Merged
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import Told, say
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.requests import RequestsLoaded
@@ -43,7 +44,7 @@ class TablesLoaded:
     merged: tuple[Merged, ...]
     published: tuple[Published, ...]
     waiting: tuple[str, ...]
-    widened: tuple[str, ...]
+    widened: tuple[Told, ...]
 
 
 def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOptions) -> TablesLoaded:
@@ -80,7 +81,7 @@ def _due(settings: Settings, batches: Sequence[Batch]) -> list[Batch]:
         return dap_tables.due(batches, dap_tables.loaded(cursor))
 
 
-def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[Table], tuple[str, ...], list[str]]:
+def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[Table], tuple[str, ...], list[Told]]:
     """The relations that can be made, with every column that they have; those that cannot; and columns added."""
     with db.transaction(connection) as cursor:
         chosen = dap_relations.choose({*dap_tables.loaded(cursor), *arriving})
@@ -92,8 +93,8 @@ def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[T
     if missing:
         lacking = sorted({source for name in missing for source in RELATIONS[name]} - set(arriving))
         raise DumpError(
-            f"{', '.join(lacking)} were never downloaded; without them there is no {', '.join(missing)}.",
-            hint="Run again: the download fetches what is missing. The log tells why it did not come.",
+            say("never downloaded", lacking=", ".join(lacking), missing=", ".join(missing)),
+            hint=say("never downloaded hint"),
         )
     return relations, chosen.waiting, widened
 

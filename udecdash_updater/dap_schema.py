@@ -10,6 +10,7 @@ from typing import Any
 from udecdash_updater import rows
 from udecdash_updater.dap_batches import Batch
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 
 SCHEMA = "udecdash_dap"
 ACTION = "_action"
@@ -39,7 +40,7 @@ def read(batches: Sequence[Batch]) -> DapTable:
         key = _properties(schema, "key")
         types = {name: _type(schema, kind) for name, kind in (key | _properties(schema, "value")).items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise DumpError(f"{newest.folder}/schema.json: is no schema of a table ({type(error).__name__}).") from None
+        raise DumpError(say("no table schema", folder=newest.folder, why=type(error).__name__)) from None
     return DapTable(newest.name, local_name(newest.namespace, newest.table), tuple(key), types)
 
 
@@ -84,7 +85,7 @@ def columns(path: Path, table: str) -> tuple[str, ...]:
         line = plain.readline(1 << 20).rstrip(b"\r\n").decode("utf-8", "replace")
     found = tuple(_column(name) for name in line.split("\t"))
     if "" in found or len(set(found)) != len(found):
-        raise DumpError(f"{path}, line 1: does not name the columns of {table}.")
+        raise DumpError(say("dap header", path=path, table=table))
     return found
 
 

@@ -15,6 +15,7 @@ from udecdash_updater.dap_batches import SNAPSHOT, Batch
 from udecdash_updater.dap_schema import ACTION, SCHEMA, DapTable
 from udecdash_updater.dump import Column, DumpFile, Table
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.settings import Settings
@@ -79,8 +80,8 @@ def due(batches: Sequence[Batch], until: Mapping[str, datetime]) -> list[Batch]:
             continue
         if batch.kind != SNAPSHOT and (known is None or (batch.since or batch.until) > known):
             raise DumpError(
-                f"{batch.folder} tells what changed since {batch.since}, but {batch.name} is loaded up to {known}.",
-                hint=f"Delete the folder {batch.folder.parent}: the next download then closes the gap.",
+                say("dap gap", folder=batch.folder, since=batch.since, table=batch.name, known=known),
+                hint=say("dap gap hint", folder=batch.folder.parent),
             )
         reached[batch.name] = batch.until
         found.append(batch)

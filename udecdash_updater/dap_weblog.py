@@ -13,6 +13,7 @@ from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dap_schema import ACTION
 from udecdash_updater.dump import REQUESTS, DumpFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.sieve import FILTERED_BY, KEPT
 
 _NULL = b"\\N"
@@ -43,7 +44,7 @@ def files(batches: Sequence[Batch]) -> list[DumpFile]:
 def _columns(header: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the file, and at the end those that are looked at and that this version of the table lacks."""
     if lacking := [name for name in _NEEDED if name not in header]:
-        raise DumpError(f"{WEB_LOGS} lacks the columns {', '.join(lacking)}.")
+        raise DumpError(say("lacks columns", file=WEB_LOGS, names=", ".join(lacking)))
     return (*header, *(name for name in (*KEPT, *FILTERED_BY) if name not in header))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from udecdash_updater import db, obstacles, roles
 from udecdash_updater.dump import REQUESTS
+from udecdash_updater.language import say
 from udecdash_updater.ledger import ensure_schema
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.resolution import INTERACTION_TABLES
@@ -87,7 +88,7 @@ def _index_time(cursor: db.Cursor) -> None:
         with db.savepoint(cursor, "unique"):
             db.run(cursor, "index_requests_time")
     except db.UniqueViolation:
-        LOGGER.warning("requests held some requests twice before us; they are left as they are")
+        LOGGER.warning(say("requests twice"))
         db.run(cursor, "index_requests_time_plain")
     except db.NotSupported:  # a table that is partitioned by other columns
         db.run(cursor, "index_requests_time_plain")

@@ -247,7 +247,7 @@ def one(cursor: Cursor, name: str, values: Mapping[str, Any] | None = None, **pa
     """Execute the named statement, which gives exactly one row."""
     found = rows(cursor, name, values, **parts)
     if len(found) != 1:
-        raise DatabaseError(f"{name}: {len(found)} rows instead of one")
+        raise DatabaseError(say("not one row", name=name, count=len(found)))
     return found[0]
 
 

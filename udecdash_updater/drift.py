@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from udecdash_updater import db
 from udecdash_updater.dump import Table
+from udecdash_updater.language import Told, Words, joined, say
 
 
 def declared(table: Table) -> list[str]:
@@ -18,36 +19,37 @@ def declared(table: Table) -> list[str]:
     return [f"{c.name} {c.type}" + (f"({c.length})" if c.length else "") for c in table.columns]
 
 
-def told(cursor: db.Cursor, tables: Iterable[Table]) -> list[str]:
+def told(cursor: db.Cursor, tables: Iterable[Table]) -> list[Told]:
     """A sentence for each table whose declared columns are not those of its last load; none for a first load."""
     before: dict[str, list[str]] = dict(db.rows(cursor, "last_columns"))
     return list(_differences(before, tables)) if before else []
 
 
-def _differences(before: Mapping[str, Sequence[str]], tables: Iterable[Table]) -> Iterator[str]:
+def _differences(before: Mapping[str, Sequence[str]], tables: Iterable[Table]) -> Iterator[Told]:
     for table in tables:
         now = declared(table)
         if table.name not in before:
-            yield f"{table.name}: a table that is new"
+            yield say("problem", name=table.name, what=say("table new"))
         elif parts := difference(before[table.name], now):
-            yield f"{table.name}: {', '.join(parts)}"
+            yield say("problem", name=table.name, what=joined(parts, ", "))
 
 
-def difference(before: Sequence[str], now: Sequence[str]) -> list[str]:
+def difference(before: Sequence[str], now: Sequence[str]) -> list[Words]:
     """What happened to the columns, in words.
 
-    >>> difference(["a int", "b text", "c text"], ["b text", "a bigint", "d date"])
+    >>> list(map(str, difference(["a int", "b text", "c text"], ["b text", "a bigint", "d date"])))
     ['d is new', 'c is gone and keeps its old values', 'a was int and is bigint', 'b, a stand in another order']
     >>> difference(["a int"], ["a int"])
     []
     """
     were, are = _types(before), _types(now)
-    parts = [f"{name} is new" for name in are if name not in were]
-    parts += [f"{name} is gone and keeps its old values" for name in were if name not in are]
+    parts = [say("column new", column=name) for name in are if name not in were]
+    parts += [say("column gone", column=name) for name in were if name not in are]
     kept = [name for name in are if name in were]
-    parts += [f"{name} was {were[name]} and is {are[name]}" for name in kept if were[name] != are[name]]
+    changed = [name for name in kept if were[name] != are[name]]
+    parts += [say("column changed", column=name, was=were[name], now=are[name]) for name in changed]
     if kept != [name for name in were if name in are]:
-        parts.append(f"{', '.join(kept)} stand in another order")
+        parts.append(say("columns in another order", columns=", ".join(kept)))
     return parts
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from udecdash_updater import rows
 from udecdash_updater.errors import DumpError, SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.language import because, joined, say
 from udecdash_updater.logs import LOGGER
 
 REQUESTS = "requests"
@@ -127,7 +127,7 @@ def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
         tables = [_table(entry) for entry in document["schema"].values()]
     except OSError as error:
         raise DumpError(
-            say("no schema", path=path, why=error.strerror),
+            say("no schema", path=path, why=because(error)),
             hint=say("no schema hint"),
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -225,7 +225,7 @@ def as_verified(found: Dump, sound: Iterable[DumpFile]) -> Dump:
 
 def damaged_error(damaged: Mapping[DumpFile, str]) -> DumpError:
     """The error of a dump with damaged files, each with what is wrong, as `verify` tells them."""
-    told = "".join(f"\n  - table {file.table}, {why}" for file, why in damaged.items())
+    told = joined((say("of table", table=file.table, why=why) for file, why in damaged.items()), before="\n  - ")
     return DumpError(
         say("archives damaged", told=told),
         hint=say("archives damaged hint"),
@@ -237,7 +237,7 @@ def set_aside(file: DumpFile, aside: Path) -> Path:
     aside.mkdir(mode=0o750, parents=True, exist_ok=True)
     target = aside / f"{file.table}--{file.name}"
     file.path.replace(target)
-    LOGGER.warning("%s/%s was damaged and now lies in %s", file.table, file.name, target)
+    LOGGER.warning(say("was set aside", table=file.table, file=file.name, path=target))
     return target
 
 

@@ -21,6 +21,7 @@ from udecdash_updater import group, guard
 from udecdash_updater.binaries import Account, find_redis
 from udecdash_updater.cluster import DATABASE, Cluster, open_cluster, owner_account
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, UpdaterError, WorkersError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, rooms_of_run, wait
 from udecdash_updater.settings import Settings
@@ -71,7 +72,7 @@ def servers(settings: Settings) -> Iterator[Settings]:
                 _await("postgres", lambda: cluster.ready(rooms.servers), rooms, supervisord)
             if settings.embedded_redis:
                 _await("redis", lambda: _redis_answers(rooms), rooms, supervisord)
-            LOGGER.info("Embedded servers run under %s (process %s)", rooms.home, supervisord.pid)
+            LOGGER.info(say("servers run", home=rooms.home, process=supervisord.pid))
             yield addressed
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from udecdash_updater import db
+from udecdash_updater.language import Told, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def find(cursor: db.Cursor, tables: Iterable[str]) -> list[ForeignKey]:
     return [ForeignKey(*row) for row in db.rows(cursor, "foreign_keys", {"tables": list(tables)})]
 
 
-def make_deferrable(cursor: db.Cursor, tables: Iterable[str]) -> Iterator[str]:
+def make_deferrable(cursor: db.Cursor, tables: Iterable[str]) -> Iterator[Told]:
     """Let foreign keys among these tables wait for the end of a transaction that asks for it; says what was done."""
     for key in find(cursor, names := set(tables)):
         if key.deferrable or key.other not in names:
@@ -37,9 +38,9 @@ def make_deferrable(cursor: db.Cursor, tables: Iterable[str]) -> Iterator[str]:
         try:
             with db.savepoint(cursor, "deferrable"):
                 db.run(cursor, "make_deferrable", table=db.identifier(key.table), key=db.identifier(key.name))
-            yield f"{key.table}: its foreign key {key.name} was made deferrable"
+            yield say("key deferrable", table=key.table, name=key.name)
         except db.Error as error:
-            yield f"{key.table}: its foreign key {key.name} could not be made deferrable: {db.reason(error)}"
+            yield say("key not deferrable", table=key.table, name=key.name, why=db.reason(error))
 
 
 def defer(cursor: db.Cursor, keys: Sequence[ForeignKey]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import say
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -56,11 +57,11 @@ class Interruption:
                 signal.signal(number, handler)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self._asked = self._asked or f"Signal {signal.Signals(number).name}."
+        self._asked = self._asked or signal.Signals(number).name
         if self._armed:
             self._stop()
 
     def _stop(self) -> None:
         self._armed = False  # what then puts things right is not disturbed again
         asked, self._asked = self._asked, ""
-        raise StoppedError(asked)
+        raise StoppedError(say("signal", name=asked))

@@ -18,6 +18,7 @@ from rq.timeouts import BaseTimeoutException
 
 from udecdash_updater import course, db, notices, sources
 from udecdash_updater.errors import DatabaseError, QueueError, UpdaterError
+from udecdash_updater.language import joined, say
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.notice import Notice
 from udecdash_updater.settings import Settings
@@ -68,7 +69,7 @@ def process_courses(
         work = _Work(connection, own, run, began + _TURN_SECONDS)
         whole = work.through(in_order)
         if work.failed:
-            raise DatabaseError(f"courses could not be processed: {_names(work.failed)}")
+            raise DatabaseError(say("courses not processed", names=_names(work.failed)))
         _account(connection, job, "end_job" if whole else "end_turn", time.monotonic() - began)
         if whole:
             _end_jobs(connection, own, job, ended)
@@ -174,9 +175,7 @@ def _end_jobs(connection: db.Connection, own: Settings, job: str, told: Ended) -
 
 def failures(failed: list[db.Row]) -> QueueError:
     """What there is to tell of courses that failed: (course, why) each."""
-    lines = "".join(f"\n  - course {number}: {why}" for number, why in failed[:_NAMED])
-    more = f"\n  - and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-    return QueueError(
-        f"{len(failed)} courses could not be processed; all others are done:{lines}{more}",
-        hint="The next run tries them again, and so does `requeue`. The workers' logs say more.",
-    )
+    named = [say("course and why", course=number, why=why) for number, why in failed[:_NAMED]]
+    named += [say("and more", count=len(failed) - _NAMED)] * (len(failed) > _NAMED)
+    told = joined(named, before="\n  - ")
+    return QueueError(say("courses failed", count=len(failed), told=told), hint=say("courses failed hint"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from udecdash_updater import db
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Rejects, starts
 from udecdash_updater.repeats import Waiting
@@ -54,7 +55,7 @@ def _add_labels(settings: Settings, oid: int, values: list[str]) -> list[str]:
         good = [value for value in values if ours and _STATE.fullmatch(value)]
         good = good if len(values) <= _MOST_NEW_LABELS else []
         for value in good:
-            LOGGER.warning("the ENUM %s did not know the state %s that this dump holds: added", name, value)
+            LOGGER.warning(say("state added", type=name, state=value))
             cursor.execute(db.statement("add_label", type=db.identifier(schema, name), label=db.literal(value)))
     return [value for value in values if value not in good]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from udecdash_updater import pages
 from udecdash_updater.errors import FrontEndError
-from udecdash_updater.language import say
+from udecdash_updater.language import because, say
 from udecdash_updater.settings import Settings
 
 INDEX = "index.html"
@@ -242,4 +242,4 @@ def _told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FrontEndError(f"{error.filename or folder}: {error.strerror}.") from error
+        raise FrontEndError(say("unreadable", path=error.filename or folder, why=because(error))) from error

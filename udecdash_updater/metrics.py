@@ -10,6 +10,7 @@ from udecdash_updater import atomic
 from udecdash_updater.backlog import Backlog
 from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, ReportError
 from udecdash_updater.figures import Figures
+from udecdash_updater.language import because, say
 from udecdash_updater.notice import one_line
 from udecdash_updater.settings import Settings
 
@@ -33,7 +34,7 @@ def write(
     try:
         atomic.write(settings.metrics_file, generate_latest(registry))
     except OSError as error:
-        raise ReportError(f"METRICS_FILE: {settings.metrics_file}: {error.strerror}.") from error
+        raise ReportError(say("metrics unwritten", path=settings.metrics_file, why=because(error))) from error
 
 
 def _gauge(registry: CollectorRegistry, name: str, told: str, *labels: str) -> Gauge:

@@ -177,7 +177,7 @@ def _put_back(night: Night, failures: list[Failure]) -> None:
     try:
         night.put_back()
     except UpdaterError as error:
-        LOGGER.error(say("not put back", error=error, hint=error.advice))
+        LOGGER.error(say("clear not undone", error=error, hint=error.advice))
         failures.append(Failure("clear", error, ends=True))
 
 

@@ -97,14 +97,14 @@ def _folder(settings: Settings) -> Path:
 def _ledger(settings: Settings) -> Iterator[db.Cursor | None]:
     """A cursor that can only read; None before the first night, and where the database is started by runs alone."""
     if settings.embedded_database:
-        LOGGER.warning("the embedded database is not asked: it runs only while a run does")
+        LOGGER.warning(say("embedded not asked"))
         yield None
         return
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         db.run(cursor, "only_reading")
         there = db.one(cursor, "ledger_exists")[0]
         if there and ledger.lacking(cursor):
-            LOGGER.warning("the ledger is of an older version and is not asked; the next night brings it up to date")
+            LOGGER.warning(say("old ledger not asked"))
             there = False
         yield cursor if there else None
 

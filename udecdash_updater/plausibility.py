@@ -13,6 +13,7 @@ from datetime import datetime
 from udecdash_updater import db
 from udecdash_updater.dump import REQUESTS, Dump
 from udecdash_updater.errors import ImplausibleError
+from udecdash_updater.language import Both, Told, Words, say, text
 
 ALL = "all"
 _FEW = 10  # a loss of so few rows is an ordinary day, whatever their share
@@ -23,8 +24,8 @@ class Doubt:
     """Why a table of a dump may be wrong: what it was, what it is in this dump."""
 
     table: str
-    was: str
-    now: str
+    was: Told
+    now: Told
     reason: str
 
 
@@ -59,10 +60,12 @@ def absent(cursor: db.Cursor, found: Dump, only: Collection[str] = ()) -> list[D
 
     `only`: judge no others, all where it is empty.
     """
-    lacking = {table.name: "no file" for table in found.full_tables() if not found.files[table.name]}
+    lacking: dict[str, Told] = {
+        table.name: say("has no file") for table in found.full_tables() if not found.files[table.name]
+    }
     loaded = _last_loads(cursor)
     lacking |= {
-        name: "not in schema.json"
+        name: say("not in schema")
         for name, last in loaded.items()
         if name not in found.tables and last.rows and not last.gone
     }
@@ -77,7 +80,7 @@ def _without_requests(cursor: db.Cursor, found: Dump) -> Iterator[Doubt]:
     if not found.files.get(REQUESTS):
         run, accepted = db.one(cursor, "last_request_files")
         if not accepted and (run or _has_requests(cursor)):
-            yield Doubt(REQUESTS, f"files of run {run}" if run else "rows", "no file", "gone")
+            yield Doubt(REQUESTS, say("files of run", run=run) if run else say("some rows"), say("has no file"), "gone")
 
 
 def _has_requests(cursor: db.Cursor) -> bool:
@@ -121,7 +124,7 @@ def outdated(cursor: db.Cursor, arrivals: Sequence[Arrival]) -> list[Doubt]:
     first: dict[tuple[str, str], int] = {(table, files): run for table, files, run in db.rows(cursor, "file_sets")}
     known = [one for one in arrivals if one.table in loaded]
     superseded = [
-        Doubt(one.table, f"files of run {loaded[one.table].run}", f"files of run {run}", "older")
+        Doubt(one.table, say("files of run", run=loaded[one.table].run), say("files of run", run=run), "older")
         for one in known
         if (run := first.get((one.table, one.files))) is not None
         and run < first.get((one.table, loaded[one.table].files or ""), 0)
@@ -132,7 +135,9 @@ def outdated(cursor: db.Cursor, arrivals: Sequence[Arrival]) -> list[Doubt]:
 def _earlier(arrivals: Sequence[Arrival], loaded: Mapping[str, _Last]) -> list[Doubt]:
     times = [(one.table, loaded[one.table].newest, one.newest) for one in arrivals]
     moved = [(table, was, now) for table, was, now in times if was and now and was != now]
-    back = [Doubt(table, f"up to {was}", f"up to {now}", "older") for table, was, now in moved if now < was]
+    back = [
+        Doubt(table, say("up to", time=was), say("up to", time=now), "older") for table, was, now in moved if now < was
+    ]
     return back if len(back) > len(moved) - len(back) else []
 
 
@@ -145,12 +150,23 @@ def _last_loads(cursor: db.Cursor) -> dict[str, _Last]:
     return {table: _Last(*values) for table, *values in db.rows(cursor, "last_loads")}
 
 
-def _count(number: int) -> str:
-    return f"{number:,} rows"
+def _count(number: int) -> Words:
+    return say("so many rows", count=number)
 
 
-def _shown(doubts: Sequence[Doubt]) -> str:
-    lines = [("table", "was", "is", ""), *((d.table, d.was, d.now, d.reason) for d in doubts)]
+def reason(code: str) -> Words:
+    """A doubt's reason, which the ledger keeps as a code, in words."""
+    return {"gone": say("doubt gone"), "shrunk": say("doubt shrunk"), "older": say("doubt older")}[code]
+
+
+def _shown(doubts: Sequence[Doubt]) -> Both:
+    return Both(*(_lines(doubts, language) for language in ("en", "es")))
+
+
+def _lines(doubts: Sequence[Doubt], language: str) -> str:
+    heads = (say("table"), say("doubt was"), say("doubt is"), "")
+    told = [heads, *((d.table, d.was, d.now, reason(d.reason)) for d in doubts)]
+    lines = [[text(cell, language) for cell in line] for line in told]
     widths = [max(len(line[place]) for line in lines) for place in range(4)]
     cells = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(f"\n  {line.rstrip()}" for line in cells)

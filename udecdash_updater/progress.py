@@ -13,6 +13,7 @@ from pathlib import Path
 from udecdash_updater import meter
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import UpdaterError
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 
 SECONDS = 1.0
@@ -105,4 +106,4 @@ class Progress:
                 told(tables)
             except UpdaterError as error:  # the load goes on, whoever can no longer be told
                 self.listeners.remove(told)
-                LOGGER.warning("how far the run is will no longer be told: %s", error)
+                LOGGER.warning(say("progress untold", error=error))

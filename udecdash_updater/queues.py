@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from udecdash_updater.errors import SettingsError
+from udecdash_updater.language import say
 from udecdash_updater.settings import Settings
 
 TOO_LONG = "course_too_long"
@@ -31,9 +32,7 @@ def in_turn(settings: Settings, first: str = "") -> tuple[str, ...]:
     """
     names = queue_names(settings)
     if first and first not in names:
-        raise SettingsError(
-            [f"QUEUE_LIMITS: makes no queue {first}; `udecdash-updater config workers` tells its programs"]
-        )
+        raise SettingsError([say("problem", name="QUEUE_LIMITS", what=say("no such queue", queue=first))])
     return tuple(sorted(names, key=lambda name: name != first))
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from udecdash_updater import db
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
-from udecdash_updater.language import say
+from udecdash_updater.language import joined, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Rejects:
 
 def too_many(rejects: Sequence[Reject], limit: int) -> DumpError:
     """The error of a dump with more than MAX_REJECTED_ROWS lines that cannot be loaded; names the first ones."""
-    first = "".join(f"\n  - {r.table}: {r.file}, line {r.line}: {r.reason}" for r in rejects[:5])
+    named = (say("reject", table=r.table, file=r.file, line=r.line, reason=r.reason) for r in rejects[:5])
+    first = joined(named, before="\n  - ")
     return DumpError(
         say("too many rejects", limit=limit, first=first),
         hint=say("too many rejects hint"),

@@ -17,7 +17,7 @@ from udecdash_updater.backlog import Backlog
 from udecdash_updater.errors import ReportError, SettingsError
 from udecdash_updater.figures import Figures, RunFigures
 from udecdash_updater.formats import Format
-from udecdash_updater.language import say
+from udecdash_updater.language import because, say
 from udecdash_updater.report_view import SHOWN_NIGHTS
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
@@ -65,7 +65,7 @@ def write_pages(settings: Settings, found: Figures, left: Backlog) -> Path:
             index = _index_page(settings, listed, language)
             atomic.write(folder / _name(settings, None, language), index.encode(errors="replace"))
     except OSError as error:
-        raise ReportError(f"{error.filename or folder}: {error.strerror}.") from error
+        raise ReportError(say("unreadable", path=error.filename or folder, why=because(error))) from error
     return folder / _name(settings, found.run.number, settings.language)
 
 

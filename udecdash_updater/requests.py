@@ -11,6 +11,7 @@ from typing import BinaryIO
 from udecdash_updater import admission, canvas, dashboard, db, ledger, limits, refusals, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
+from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
@@ -220,7 +221,7 @@ def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Re
         with db.savepoint(cursor, "file"):
             return _copy_by(_copy_blocks, cursor, table, file, gate)
     except db.REFUSED:
-        LOGGER.warning("requests/%s goes line by line: it holds rows that COPY refuses", file.name)
+        LOGGER.warning(say("line by line", table=REQUESTS, file=file.name))
         del gate.rejects[before:]
         return _copy_by(_copy_lines, cursor, table, file, gate)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from udecdash_updater.binaries import Account, open_folder, server_account, within_reach
 from udecdash_updater.errors import RunActiveError, SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.language import because, say
 from udecdash_updater.logs import LOGGER
 
 _LONGEST_SOCKET = 107  # sun_path less its final zero
@@ -70,15 +70,15 @@ class Rooms:
 def home_lock(home: Path) -> Iterator[None]:
     """One run a home: the lock is ours until the block is left, and free at once when we are killed."""
     if re.search(r"\n|\s[;#]", str(home)):
-        raise SettingsError(
-            ["UDECDASH_HOME: must not contain ; or # after a space (supervisord reads a comment there)"]
-        )
+        raise SettingsError([say("problem", name="UDECDASH_HOME", what=say("home comment"))])
     try:
         if not home.exists():
             home.mkdir(parents=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         held = (home / "lock").open("a+", encoding="ascii")
     except OSError as error:
-        raise SettingsError([f"UDECDASH_HOME: {error.strerror}: {error.filename}"]) from None
+        raise SettingsError(
+            [say("problem", name="UDECDASH_HOME", what=say("unread", path=error.filename, why=because(error)))]
+        ) from None
     with held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +127,7 @@ def _data_room(home: Path, outside: Path, account: Account | None) -> Path:
     if account is None or (home / "postgres").exists() or within_reach(home, account):
         return home
     open_folder(outside)
-    LOGGER.info("The account %s cannot enter %s; the servers' data is in %s", account.name, home, outside)
+    LOGGER.info(say("home outside", account=account.name, home=home, outside=outside))
     return outside
 
 
@@ -164,10 +164,10 @@ def end_former(rooms: Rooms) -> None:
     for name, ending in _ENDINGS.items():
         lock = rooms.lock(name)
         if (holder := _holder(lock)) is not None:
-            LOGGER.warning("A killed run left its %s (process %s); it is being stopped", name, holder)
+            LOGGER.warning(say("server left", name=name, process=holder))
             _end(lock, ending)
         if (holder := _holder(lock)) is not None:
-            raise RunActiveError(f"The {name} of a former run (process {holder}) does not end.")
+            raise RunActiveError(say("server stays", name=name, process=holder))
 
 
 def _end(lock: Path, ending: tuple[tuple[int, float], ...]) -> None:

@@ -21,6 +21,7 @@ from isal import igzip, isal_zlib
 
 from udecdash_updater import meter, words
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import because, say
 
 BLOCK = 128 * 1024
 LONGEST = 16 << 20  # far beyond any text of Canvas; what holds a line in memory must know an end
@@ -80,11 +81,11 @@ def reading(path: Path, *, heard: bool = True) -> Iterator[BinaryIO]:
         with open_file(path, heard=heard) as file:
             yield file
     except EOFError:  # it also stands for bytes that are no archive, at the beginning or behind the end
-        raise DumpError(f"{path}: the archive is cut short, or is followed by something else.") from None
+        raise DumpError(say("archive cut", path=path)) from None
     except (igzip.BadGzipFile, _INFLATE_ERROR) as error:
-        raise DumpError(f"{path}: the archive is damaged ({error}).") from None
+        raise DumpError(say("archive broken", path=path, why=str(error))) from None
     except OSError as error:
-        raise DumpError(f"{path}: the file cannot be read ({error.strerror or error}).") from None
+        raise DumpError(say("file unreadable", path=path, why=because(error))) from None
 
 
 def demand_sound(path: Path) -> None:
@@ -135,7 +136,7 @@ def _stamp_finder(place: int) -> Callable[[bytes], list[bytes]]:
 def _blocks(path: Path) -> Iterator[bytes]:
     with reading(path) as file:
         if path.stat().st_size == 0:
-            raise DumpError(f"{path}: the file is empty, it has not even a gzip header.")
+            raise DumpError(say("file empty", path=path))
         while block := file.read(BLOCK):
             yield block
 
@@ -147,7 +148,7 @@ def header(path: Path) -> tuple[str, ...]:
     try:
         return tuple(line.decode("ascii").rstrip("\r\n").split("\t"))
     except UnicodeDecodeError:
-        raise DumpError(f"{path}, line 1: is not a header of column names.") from None
+        raise DumpError(say("no header", path=path)) from None
 
 
 class PlainReader(io.RawIOBase):

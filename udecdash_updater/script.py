@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from udecdash_updater.errors import SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.language import because, say
 from udecdash_updater.settings import Settings
 
 MAIN = "main.py"
@@ -44,7 +44,7 @@ def read(folder: Path) -> Script:
     except FileNotFoundError:
         return Script()
     except OSError as error:
-        raise SettingsError([f"{MAIN}: {error.strerror}: {path}"]) from None
+        raise SettingsError([say("problem", name=MAIN, what=say("unread", path=path, why=because(error)))]) from None
     except (SyntaxError, ValueError) as error:  # its text may hold a password
         line = error.lineno if isinstance(error, SyntaxError) else None
         what = say("main no python line", line=line, path=path) if line else say("main no python", path=path)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from udecdash_updater import rows
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.language import say
 from udecdash_updater.weblog import is_trash
 
 # The dashboard's columns of requests, by the contract; the file has 28.
@@ -124,7 +125,7 @@ def _opens(block: bytes, place: int) -> bool:
 def _layout(file: DumpFile) -> _Layout:
     place = {name: n for n, name in enumerate(file.columns)}
     if lacking := [name for name in (*KEPT, *FILTERED_BY) if name not in place]:
-        raise DumpError(f"requests/{file.name} lacks the columns {', '.join(lacking)}.")
+        raise DumpError(say("lacks columns", file=f"requests/{file.name}", names=", ".join(lacking)))
     places = tuple(place[name] for name in _LOOKED_AT)
     return _Layout(len(place) - file.lacking, file.change, places, itemgetter(*(place[name] for name in KEPT)))
 

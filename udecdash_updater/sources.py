@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from udecdash_updater.errors import SettingsError
 from udecdash_updater.fields import EMBEDDED
-from udecdash_updater.language import Told, Words, say
+from udecdash_updater.language import Told, Words, because, say
 from udecdash_updater.settings import SECRET_FIELDS, SEED_NAMES, Settings
 
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
@@ -86,7 +86,7 @@ def _dot_env(folder: Path) -> tuple[Mapping[str, str | None], list[Words]]:
     try:
         return dotenv_values(folder / ".env"), []
     except OSError as error:
-        return {}, [_wrong(".env", f"{error.strerror}: {folder / '.env'}")]
+        return {}, [_wrong(".env", say("unread", path=folder / ".env", why=because(error)))]
     except UnicodeDecodeError:
         return {}, [_wrong(".env", say("no text", path=folder / ".env"))]
 
@@ -96,7 +96,7 @@ def _secret_in(path: str, secret: str, problems: list[Words]) -> str:
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else say("secret no text")
+        why = because(error) if isinstance(error, OSError) else say("secret no text")
         problems.append(_wrong(name, say("secret unreadable", why=why)))
         return ""
     if not text:

@@ -87,7 +87,7 @@ def _more_refused(settings: Settings, staged: Sequence[Staged], refused: dict[st
         connection.rollback()
     new = any(rows.keys() - refused.get(table, {}).keys() for table, rows in found.items())
     for table, rows in found.items():
-        LOGGER.warning("%s refuses %d rows; it is staged once more, without them", table, len(rows))
+        LOGGER.warning(say("staged again", table=table, count=len(rows)))
         refused[table] = refused.get(table, {}) | rows
     return new
 

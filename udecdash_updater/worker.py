@@ -27,6 +27,7 @@ from rq.worker import Worker as RqWorker
 from udecdash_updater import jobs, publishing
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
+from udecdash_updater.language import say
 from udecdash_updater.queues import in_turn
 from udecdash_updater.settings import Settings
 from udecdash_updater.sources import load_for_worker
@@ -90,7 +91,7 @@ class Job(RqJob):
         """The job's function; raises RefusedJobError for one that is none of ours."""
         found = ALLOWED_FUNCTIONS.get(self.func_name or "")
         if found is None or self.instance is not None:
-            raise RefusedJobError(f"Job {self.id} was not run.")
+            raise RefusedJobError(say("job refused", job=self.id))
         return found
 
     def perform(self) -> Any:  # noqa: ANN401 - rq's signature
@@ -148,7 +149,7 @@ class Worker(RqWorker):
 def connect(settings: Settings) -> redis.Redis:
     """A connection to REDIS_URL; waits a while for a server that is only starting. Raises QueueError."""
     if settings.embedded_redis:
-        raise QueueError("REDIS_URL=embedded brings its own workers; they are not started by hand.")
+        raise QueueError(say("own workers"))
     connection = redis.Redis.from_url(settings.redis_url.get_secret_value())
     waited = (redis.ConnectionError, redis.BusyLoadingError)
     try:
@@ -156,7 +157,7 @@ def connect(settings: Settings) -> redis.Redis:
             with attempt:
                 connection.ping()
     except redis.RedisError as error:
-        raise QueueError(f"Redis does not answer ({type(error).__name__}).") from None
+        raise QueueError(say("redis silent", why=type(error).__name__)) from None
     return connection
 
 

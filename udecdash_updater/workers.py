@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from udecdash_updater.errors import SettingsError, WorkersError
-from udecdash_updater.language import Both, say
+from udecdash_updater.language import Both, because, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
@@ -61,7 +61,7 @@ def stop(settings: Settings) -> dict[str, str]:
         states = state(settings)
         if not set(states.values()) & {"STOPPING", "STOPPED"}:
             raise answer.error("stop")
-        LOGGER.warning("Workers still end their jobs after %s s; the night goes on", settings.supervisor_timeout)
+        LOGGER.warning(say("workers still end", seconds=settings.supervisor_timeout))
         return states
     _judge(answer, "stop")
     return state(settings)
@@ -109,7 +109,7 @@ def _last_words(settings: Settings, output: str) -> str:
 
 def _wanted(settings: Settings, what: str) -> bool:
     if not settings.server_supervisord_command_path:
-        LOGGER.info("SERVER_SUPERVISORD_COMMAND_PATH is blank: no workers are %s", what)
+        LOGGER.info(say("no workers stopped" if what == "stopped" else "no workers started"))
     return bool(settings.server_supervisord_command_path)
 
 
@@ -158,7 +158,7 @@ def _run(command: list[str], typed: str, seconds: float) -> tuple[int | None, st
                 command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         except OSError as error:
-            raise WorkersError(f"`{shlex.join(command)}`: {error.strerror}.") from None
+            raise WorkersError(say("ctl failed", command=shlex.join(command), why=because(error))) from None
         with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as stdin:
             if stdin:
                 stdin.write(typed.encode())

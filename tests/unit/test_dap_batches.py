@@ -82,9 +82,9 @@ def test_an_account_that_is_no_json_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_not_as_it_was_downloaded_is_told(tmp_path: Path) -> None:
     found = batch(tmp_path)
     found.paths[0].write_bytes(b"123")
-    assert found.damage() == f"{found.paths[0]} has 3 bytes instead of 5"
+    assert str(found.damage()) == f"{found.paths[0]} has 3 bytes instead of 5"
     found.paths[0].unlink()
-    assert found.damage() == f"{found.paths[0]} is not there"
+    assert str(found.damage()) == f"{found.paths[0]} is not there"
 
 
 def test_what_canvas_data_1_left_in_the_folder_is_not_touched(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from string import Formatter
 
@@ -79,33 +80,53 @@ def test_every_mistake_in_a_setting_is_told_by_words_that_are_there_in_both_lang
     assert [one for one in told if not re.match(r"""say\(|_why\(|f['"]\{error.strerror\}""", one)] == []
 
 
-# Whose errors an administrator meets first: their details are in both languages, to the last one.
-SPOKEN = (
-    "canvas_cli",
-    "dump",
-    "figures",
-    "ledger",
-    "maintenance",
-    "notifier",
-    "plan",
-    "report_page",
-    "script",
-    "status",
-    "summary",
-    "web",
-)
+def every_error(kind: type[errors.UpdaterError] = errors.UpdaterError) -> Iterator[type[errors.UpdaterError]]:
+    """Every class of errors in the package, wherever it stands."""
+    for path in PACKAGE.glob("[a-z]*.py"):
+        importlib.import_module(f"{PACKAGE.name}.{path.stem}")
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every_error(below)
 
 
-@pytest.mark.parametrize("module", SPOKEN)
-def test_an_error_of_these_modules_is_told_by_words_and_not_in_english_alone(module: str) -> None:
-    found = 0
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and re.search(r"(?<!Value)Error$", ast.unparse(node.func)) and node.args:
-            found += 1
-            given = [node.args[0], *(word.value for word in node.keywords if word.arg == "hint")]
-            given = [part for one in given for part in (one.elts if isinstance(one, ast.List) else [one])]
-            assert [ast.unparse(one) for one in given if re.search("[a-z]{3}", _literal(one))] == []
-    assert found
+def _in_english_alone(node: ast.AST, names: Collection[str]) -> list[str]:
+    """What a call that raises, logs or warns says without asking for its words; texts of names and places may stay."""
+    if not isinstance(node, ast.Call):
+        return []
+    function = ast.unparse(node.func)
+    if function in names:
+        given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "hint")]
+    elif re.match(r"LOGGER\.(info|warning|error)$|night\.warn$", function):
+        given = node.args[:1]
+    else:
+        return []
+    parts = [part for one in given for part in (one.elts if isinstance(one, ast.List) else [one])]
+    return [f"{node.lineno}: {ast.unparse(one)}" for one in parts if re.search("[a-z]{3}", _literal(one))]
+
+
+# What a worker logs for whoever looks after it beside rq's own lines, which are in English.
+OF_WORKERS = ("course %d failed: %s",)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_errors_warnings_and_the_log_are_told_by_words_and_not_in_english_alone(path: Path) -> None:
+    names = {kind.__name__ for kind in every_error()}
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    told = [one for node in nodes for one in _in_english_alone(node, names)]
+    assert [one for one in told if not any(known in one for known in OF_WORKERS)] == []
+
+
+def test_every_error_has_its_sentence_and_its_hint_in_both_languages() -> None:
+    kinds = set(every_error())
+    assert {"DapError", "StoppedError"} <= {kind.__name__ for kind in kinds}
+    for kind in kinds - {errors.UpdaterError}:
+        own = vars(kind)
+        [above] = kind.__bases__
+        assert issubclass(above, errors.UpdaterError)
+        assert kind.sentence_of("en") == above.sentence_of("en") or own.get("spanish"), (
+            f"{kind} has no Spanish sentence of its own"
+        )
+        assert ("default_hint" in own) == ("default_hint_es" in own), f"{kind} has its hint in one language"
 
 
 def _literal(node: ast.AST) -> str:
