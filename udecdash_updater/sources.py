@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from udecdash_updater.fields import EMBEDDED
 from udecdash_updater.language import Told, Words, because, say
 from udecdash_updater.settings import SECRET_FIELDS, SEED_NAMES, Settings
 
+_DOT_ENV = ".env"
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
 
 
@@ -54,10 +56,26 @@ def _judged(folder: Path, wanting: Callable[[Settings], list[Words]]) -> Setting
     except ValidationError as error:
         problems += _told(error)
         settings = _lenient(values, error)
-    problems += [problem for problem in wanting(settings) if _of(problem) not in unread]
+    if _DOT_ENV not in unread:  # what stands there may be all that is missing
+        problems += [problem for problem in wanting(settings) if _of(problem) not in unread]
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems, hint=_hint(folder, values, unread))
     return settings
+
+
+def _hint(folder: Path, given: Mapping[str, Any], unread: Sequence[str]) -> Told:
+    if _DOT_ENV in unread:
+        return say("env unread hint", account=_account(), path=folder / _DOT_ENV)
+    if not given and not any((folder / name).exists() for name in ("main.py", _DOT_ENV)):
+        return say("nothing here", folder=folder)
+    return ""
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # as in a container
+        return str(os.geteuid())
 
 
 def _wrong(name: str, what: Told) -> Words:
@@ -84,11 +102,11 @@ def _given(folder: Path) -> tuple[dict[str, Any], list[Words]]:
 
 def _dot_env(folder: Path) -> tuple[Mapping[str, str | None], list[Words]]:
     try:
-        return dotenv_values(folder / ".env"), []
+        return dotenv_values(folder / _DOT_ENV), []
     except OSError as error:
-        return {}, [_wrong(".env", say("unread", path=folder / ".env", why=because(error)))]
+        return {}, [_wrong(_DOT_ENV, say("unread", path=folder / _DOT_ENV, why=because(error)))]
     except UnicodeDecodeError:
-        return {}, [_wrong(".env", say("no text", path=folder / ".env"))]
+        return {}, [_wrong(_DOT_ENV, say("no text", path=folder / _DOT_ENV))]
 
 
 def _secret_in(path: str, secret: str, problems: list[Words]) -> str:

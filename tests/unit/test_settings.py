@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from udecdash_updater import sources
 from udecdash_updater.errors import SettingsError
 from udecdash_updater.settings import SEED_NAMES, Settings
 from udecdash_updater.sources import demonstrate_when_empty, load, load_for_worker
@@ -226,6 +228,36 @@ def test_a_dot_env_that_is_no_text_is_told(given: Any, tmp_path: Path) -> None: 
     (tmp_path / ".env").write_bytes(b"DB_NAME=\xff\xfe\n")
     assert "  - .env: is not a text in UTF-8" in told(given)
     assert not demonstrate_when_empty(tmp_path)
+
+
+def test_a_dot_env_that_cannot_be_read_is_all_that_is_told_and_how_to_give_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "dotenv_values", raising(PermissionError(13, "Permission denied")))
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path)
+    assert refused.value.problems == (f".env: Permission denied: {tmp_path}/.env",)
+    assert f"permiso denegado: {tmp_path}/.env" in refused.value.told("es")
+    assert f" {tmp_path}/.env && chmod 600" in refused.value.hint()
+
+
+def test_a_folder_with_nothing_in_it_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower() in Settings.model_fields]:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path)
+    assert refused.value.hint("es").startswith(f"No hay main.py ni .env en {tmp_path}")
+    (tmp_path / ".env").write_text("DB_HOST=x\n")
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path)
+    assert refused.value.hint() == SettingsError.default_hint
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def function(*_: object) -> Any:  # noqa: ANN401 - never returns
+        raise error
+
+    return function
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
