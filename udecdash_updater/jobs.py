@@ -16,7 +16,7 @@ from pathlib import Path
 from rq import Retry
 from rq.timeouts import BaseTimeoutException
 
-from udecdash_updater import course, db, notices, sources
+from udecdash_updater import course, db, logs, notices, sources
 from udecdash_updater.errors import DatabaseError, QueueError, UpdaterError
 from udecdash_updater.language import joined, say
 from udecdash_updater.logs import LOGGER, SecretMask
@@ -137,7 +137,7 @@ def told(error: BaseException) -> str:
         parts.append(f"SQLSTATE {state}")
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)]
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
-    return ": ".join(parts) + place
+    return logs.hidden(": ".join(parts) + place)
 
 
 def _account(connection: db.Connection, job: str, what: str, seconds: float = 0.0, error: str | None = None) -> None:

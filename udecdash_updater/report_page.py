@@ -12,12 +12,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from udecdash_updater import atomic, backlog, charts, db, figures, pages, report_view
 from udecdash_updater.backlog import Backlog
 from udecdash_updater.errors import ReportError, SettingsError
 from udecdash_updater.figures import Figures, RunFigures
 from udecdash_updater.formats import Format
 from udecdash_updater.language import because, say
+from udecdash_updater.logs import SecretMask
 from udecdash_updater.report_view import SHOWN_NIGHTS
 from udecdash_updater.settings import Settings
 from udecdash_updater.version import VERSION
@@ -119,7 +122,9 @@ def _index_page(settings: Settings, listed: Sequence[RunFigures], language: str)
 
 
 def _page(template: str, settings: Settings, language: str, **values: Any) -> str:  # noqa: ANN401 - the template's
-    return pages.render(
+    # The ledger holds none, but for what programs other than this one wrote there. As HTML they look otherwise.
+    secrets = [shown for secret in settings.secrets() for shown in (secret, str(escape(secret)))]
+    page = pages.render(
         template,
         fmt=Format(language, settings.zone),
         words=pages.words(f"report_words.{language}.j2"),
@@ -128,6 +133,7 @@ def _page(template: str, settings: Settings, language: str, **values: Any) -> st
         version=VERSION,
         **values,
     )
+    return SecretMask(secrets).mask(page)
 
 
 def _other(language: str) -> str:

@@ -24,7 +24,7 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker as RqWorker
 
-from udecdash_updater import jobs, publishing
+from udecdash_updater import jobs, logs, publishing
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
 from udecdash_updater.language import say
@@ -168,6 +168,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load_for_worker()
+        logs.configure(settings.secrets(), form=settings.log_format, language=settings.language)
         names = in_turn(settings, options.first)
         connection = connect(settings)
     except UpdaterError as error:
