@@ -261,7 +261,7 @@ def _queried(shared: _Download, name: str, start: datetime | None, folder: Path)
     finally:
         shared.leashes.put(leash)
     if stopped():
-        raise DapError("The download was told to end.")
+        raise DapError(say("download stopped"))
     return outcome
 
 
