@@ -1,12 +1,14 @@
 """PostgreSQL that stops at once, cuts a connection or loses its client within a COPY, the publish or the append.
 
-Each run waits at its point, held by a lock, until the fault comes. Twelve runs are hit: three faults at each of four
+Each run waits at its point, held by a lock, until the fault comes. Fifteen runs are hit: three faults at each of five
 points; and one more within the COPY of a first load of requests. Between them nobody mends anything.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,15 +23,16 @@ from tests.nights import load, mini_dump
 from tests.postgres import PrivateServer, private_server
 from tests.support import connect, short_home, until
 from tests.witness import Witness
-from udecdash_updater import db
+from udecdash_updater import db, requests
 from udecdash_updater.settings import Settings
 
 ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "text"), ("updated_at", "timestamp")]
 ENROLLMENT = [("id", "bigint"), ("course_id", "bigint"), ("workflow_state", "varchar")]
 TABLES = {"aa_dim": ITEM, "zz_dim": ITEM, "requests": REQUEST, "course_dim": ITEM, "enrollment_dim": ENROLLMENT}
 # A row of zz_dim on its way into staging, one on its way into the table, a request on its way into staging, one on its
-# way into requests: each of them waits while somebody else holds its lock.
-COPY, PUBLISH, COPY_REQUESTS, APPEND = 1, 2, 4, 3
+# way into requests, a request on its way into the staging of a stream, which only large files have: each of them waits
+# while somebody else holds its lock.
+COPY, PUBLISH, COPY_REQUESTS, APPEND, STREAM = 1, 2, 4, 3, 5
 HOLDS = """
 create function hold(point integer, held boolean) returns boolean language plpgsql as $$ begin
     if held then perform pg_advisory_xact_lock_shared(4711, point); end if;
@@ -45,11 +48,18 @@ create trigger hold before insert or update on zz_dim for each row when (new.id 
 """
 HOLD_REQUESTS = """
 create trigger hold before insert on requests for each row when (new.id = '25') execute function hold_row(3);
-create function hold_staging() returns event_trigger language plpgsql as $$ begin
+create function hold_staging() returns event_trigger language plpgsql as $$ declare stream text; begin
     if to_regclass('pg_temp._staged_requests') is not null then
         create or replace trigger hold before insert on pg_temp._staged_requests
             for each row when (new.id = '25') execute function public.hold_row(4);
     end if;
+    foreach stream in array array['udecdash_staging.requests_0', 'udecdash_staging.requests_1'] loop
+        if to_regclass(stream) is not null and not exists (
+                select from pg_trigger where tgrelid = to_regclass(stream)) then
+            execute format('create trigger hold before insert on %s for each row when (new.id = ''25'')'
+                ' execute function public.hold_row(5)', stream);
+        end if;
+    end loop;
 end $$;
 create event trigger hold_staging on ddl_command_end when tag in ('CREATE TABLE') execute function hold_staging();
 """
@@ -61,15 +71,25 @@ def server() -> Iterator[PrivateServer]:
         yield found
 
 
-def dump(folder: Path, day: int) -> Path:
-    """On day 2, ten rows are gone, ten have changed, ten are new; ten requests are new, ten known."""
+def dump(folder: Path, day: int, *, large: bool = False) -> Path:
+    """On day 2, ten rows are gone, ten have changed, ten are new; ten requests are new, ten known.
+
+    `large`: the requests take so much room in two files that each of these has a stream.
+    """
     first = 1 if day == 1 else 11
     numbers = range(first, first + 20)
     lines = b"".join(b"%d\t%d\tof day %d\t2021-04-0%d 10:00:00\n" % (n, n, day, day) for n in numbers)
     held = lines.replace(b"\n30\t30\tof day 2", b"\n30\t30\theld")
-    asked = b"".join(request_line(id=str(n), timestamp="2021-04-01 10:00:00") for n in reversed(numbers))
-    files = {"aa_dim": lines, "zz_dim": held, "requests": asked}
-    return mini_dump(folder, TABLES, {table: {f"{table}-00000-{day}.gz": content} for table, content in files.items()})
+    asked = [_asked(n, large=large) for n in reversed(numbers)]
+    files = {"aa_dim": [lines], "zz_dim": [held], "requests": [b"".join(asked[:10]), b"".join(asked[10:])]}
+    named = {t: {f"{t}-0000{n}-{day}.gz": part for n, part in enumerate(parts)} for t, parts in files.items()}
+    return mini_dump(folder, TABLES, named)
+
+
+def _asked(number: int, *, large: bool) -> bytes:
+    noise = random.Random(number).randbytes(requests._LITTLE // 16) if large else b""  # twenty of them are too much
+    agent = base64.b64encode(noise).decode()
+    return request_line(id=str(number), timestamp="2021-04-01 10:00:00", user_agent=agent)
 
 
 @contextlib.contextmanager
@@ -133,7 +153,7 @@ def told_numbers(database: Connection, table: str) -> list[tuple[int, str]]:
     return [(number, name) for number, name in rows(database, f"select id, name::text from {table} order by id")]
 
 
-@pytest.mark.timeout(600)  # thirteen runs, also on a machine with other work to do
+@pytest.mark.timeout(600)  # sixteen runs, also on a machine with other work to do
 def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_nothing_to_mend(
     server: PrivateServer, site: Installation, tmp_path: Path
 ) -> None:
@@ -146,15 +166,18 @@ def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_no
         session.cursor().execute(HOLD_REQUESTS)
     yesterday = digests(server)
     with Witness(server.settings, site.front_end / "index.html") as seen:
-        for point in (COPY, PUBLISH, COPY_REQUESTS, APPEND):
+        for point in (COPY, PUBLISH, COPY_REQUESTS, APPEND, STREAM):
+            if point == STREAM:
+                site.values["PATH_DATA_FILES"] = str(dump(tmp_path / "large", 2, large=True))
+                site.fill_in()
             for fault in (stop, cut, kill):
                 with held(server, point) as waits, site.start() as run:
                     assert until(lambda: waits() or run.poll() is not None), site.log
                     assert run.poll() is None, (point, fault, site.log)
                     fault(server, site, run, point)
-                tables, requests = digests(server)
+                tables, asked = digests(server)
                 assert (tables == yesterday[0]) == (point in (COPY, PUBLISH)), (point, fault)
-                assert requests == yesterday[1], (point, fault)
+                assert asked == yesterday[1], (point, fault)
                 assert fault is kill or site.page == DASHBOARD
         site.run()
         assert site.page == DASHBOARD
@@ -170,7 +193,7 @@ def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_no
         assert found == [*range(20, 0, -1), *range(30, 20, -1)]
         assert rows(session, "select count(*) from pg_tables where schemaname = 'udecdash_staging'") == [(0,)]
     failed = [mail for mail in site.mail.mails if "exit code 5" in mail.text]
-    assert len(failed) == 8  # a killed run tells nobody
+    assert len(failed) == 10  # a killed run tells nobody
 
 
 def test_postgresql_that_stops_within_the_copy_of_a_first_load_of_requests_leaves_none_and_the_next_run_all(
