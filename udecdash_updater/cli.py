@@ -17,7 +17,6 @@ from udecdash_updater import (
     embedded,
     findings,
     group,
-    logs,
     maintenance,
     report_page,
     sources,
@@ -25,7 +24,7 @@ from udecdash_updater import (
     summary,
     terminal,
 )
-from udecdash_updater.command import Group, answer, folder_option, json_option, settings_of, table_names
+from udecdash_updater.command import Group, answer, folder_option, json_option, settings_of, speak, table_names
 from udecdash_updater.language import Voice, Words, say
 from udecdash_updater.options import RunOptions
 from udecdash_updater.pipeline import DataUpdater
@@ -81,7 +80,7 @@ def run(
     *, tables: tuple[str, ...], dry_run: bool, wait: bool, accept: tuple[str, ...], folder: Path, as_json: bool
 ) -> None:
     """Run one night: download, verify, load, enqueue."""
-    logs.configure()
+    speak(folder)
     config.adopt(folder)
     options = RunOptions(frozenset(accept), tables, dry_run=dry_run, wait=wait, silent=as_json)
     result = DataUpdater(folder=folder).launch(options)
@@ -109,7 +108,7 @@ def check(*, notify: bool, nagios: bool, folder: Path, as_json: bool) -> None:
     """Check whether a night would work: settings, servers, rights, workers, mail. Nothing is changed."""
     if nagios and as_json:
         raise click.UsageError("--nagios and --json are two answers; ask for one of them.")
-    logs.configure(level=logging.ERROR)
+    speak(folder, logging.ERROR)
     found = checks.run(folder, notify=notify)
     code = findings.exit_code(found)
     if nagios:
@@ -283,7 +282,7 @@ def config_sample(*, as_json: bool) -> None:
 @json_option
 def config_workers(*, number: int | None, folder: Path, as_json: bool) -> None:
     """Print the workers' programs for supervisord: as this account, in this folder, a program for each queue."""
-    logs.configure()
+    speak(folder)
     where = group.places(folder, getpass.getuser())
     text = group.configuration(config.read_for_workers(folder), where, number)
     if as_json:
@@ -297,7 +296,7 @@ def config_workers(*, number: int | None, folder: Path, as_json: bool) -> None:
 @json_option
 def config_show(*, folder: Path, as_json: bool) -> None:
     """Show every setting that counts, secrets as ***, and its source: main.py, environment, .env or default."""
-    logs.configure()
+    speak(folder)
     found = config.shown(folder)
     if as_json:
         answer({one.name: {"value": one.value, "from": one.source} for one in found})

@@ -94,9 +94,14 @@ def table_names(context: click.Context, _: click.Parameter, begun: str) -> list[
     return []
 
 
+def speak(folder: Path, level: int = logging.INFO) -> None:
+    """Set the log up as far as it is known before the settings are: in the language that they would have."""
+    logs.configure(level=level, language=sources.language(folder))
+
+
 def settings_of(folder: Path, *, level: int = logging.INFO) -> Settings:
     """The settings in `folder`, the log set up as they say."""
-    logs.configure(level=level)
+    speak(folder, level)
     settings = config.read(folder)
-    logs.configure(settings.secrets(), form=settings.log_format, level=level)
+    logs.configure(settings.secrets(), form=settings.log_format, level=level, language=settings.language)
     return settings

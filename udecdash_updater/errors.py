@@ -137,6 +137,15 @@ class DatabaseError(UpdaterError):
     default_hint_es = "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
 
 
+class UnknownRunError(UpdaterError):
+    """There is no such run."""
+
+    exit_code = 2
+    spanish = "No hay tal ejecución."
+    default_hint = "udecdash-updater status shows the last nights."
+    default_hint_es = "udecdash-updater status muestra las últimas noches."
+
+
 class TableError(DatabaseError):
     """A table of the dashboard refuses what is to be written."""
 

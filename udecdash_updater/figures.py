@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from udecdash_updater import db
-from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, DatabaseError
+from udecdash_updater.errors import EXIT_DONE, EXIT_WARNINGS, UnknownRunError
 from udecdash_updater.language import Both, say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -133,13 +133,13 @@ class Figures:
 def read(settings: Settings, run: int | None = None, *, runs: int = 60) -> Figures:
     """The figures of run number `run` (None: of the newest), and of as many runs up to it as `runs` says.
 
-    Raises DatabaseError, also when there is no such run.
+    Raises DatabaseError, and UnknownRunError.
     """
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         db.run(cursor, "limit_statements", {"milliseconds": str(_STATEMENT_SECONDS * 1000)})
         history = _history(cursor, run, runs)
         if not history or run not in (None, history[-1].number):
-            raise DatabaseError(say("run unknown"), hint=say("runs hint"))
+            raise UnknownRunError(say("no night yet") if run is None else say("no such run", run=run))
         of_run = {"run": history[-1].number, "limit": SHOWN_REJECTS}
         return Figures(
             history,

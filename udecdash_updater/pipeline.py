@@ -146,8 +146,8 @@ def _run_stage(night: Night, position: int, stage: Stage, interruption: Interrup
             stage.work(night)
     except Exception as error:  # the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
-        failed = say("stage failed", stage=pages.stage(stage.name), error=known, hint=known.advice)
-        LOGGER.error(failed, extra={"stage": stage.name})
+        failed = say("stage failed", stage=pages.stage(stage.name), error=known)
+        LOGGER.error("%s\n  %s", failed, known.advice, extra={"stage": stage.name})
         _note(night, "end_stage", position, "failed", known)
         return Failure(stage.name, known, stage.ends)
     if position == 0:  # this stage opened the ledger
@@ -177,7 +177,7 @@ def _put_back(night: Night, failures: list[Failure]) -> None:
     try:
         night.put_back()
     except UpdaterError as error:
-        LOGGER.error(say("clear not undone", error=error, hint=error.advice))
+        LOGGER.error("%s\n  %s", say("clear not undone", error=error), error.advice)
         failures.append(Failure("clear", error, ends=True))
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from udecdash_updater.errors import SettingsError
-from udecdash_updater.fields import EMBEDDED
+from udecdash_updater.fields import EMBEDDED, Language
 from udecdash_updater.language import Told, Words, because, say
 from udecdash_updater.settings import SECRET_FIELDS, SEED_NAMES, Settings
 
@@ -34,10 +34,10 @@ def load(folder: Path | None = None) -> Settings:
 
 def language(folder: Path) -> str:
     """LANGUAGE as `load` would find it, also where the other settings cannot be used. Raises nothing."""
-    values = {name: text for name, text in _given(folder)[0].items() if name == "language"}
-    with contextlib.suppress(ValidationError):
-        return Settings(**values).language
-    return str(Settings.model_fields["language"].default)
+    default = str(Settings.model_fields["language"].default)
+    with contextlib.suppress(ValidationError):  # it alone: the environment may hold other mistakes
+        return TypeAdapter[str](Language).validate_python(_given(folder)[0].get("language", default))
+    return default
 
 
 def load_for_worker(folder: Path | None = None) -> Settings:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from udecdash_updater import db
 from udecdash_updater.dump import REQUESTS
-from udecdash_updater.errors import DatabaseError
+from udecdash_updater.errors import UnknownRunError
 from udecdash_updater.language import say
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -81,14 +81,13 @@ class Summary:
 
 
 def read(settings: Settings, run: int | None = None) -> Summary:
-    """The summary of a run; of the newest one without a number. Raises DatabaseError where there is none."""
+    """The summary of a run; of the newest one without a number. Raises UnknownRunError where there is none."""
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         db.run(cursor, "only_reading")
         there = db.one(cursor, "ledger_exists")[0]
         number = db.one(cursor, "run_number", {"run": run})[0] if there else None
         if number is None:
-            told = say("no night yet") if run is None else say("no such run", run=run)
-            raise DatabaseError(told, hint=say("last nights hint"))
+            raise UnknownRunError(say("no night yet") if run is None else say("no such run", run=run))
         of_run = {"run": number}
         stages = tuple(StageTime(*row) for row in db.rows(cursor, "run_stages", of_run) if row[1])
         courses, judged, interactions = db.one(cursor, "run_interactions", of_run)

@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.installation import rows
 from tests.nights import load, process
 from udecdash_updater import backlog, figures, ledger, publishing, report_page
-from udecdash_updater.errors import DatabaseError
+from udecdash_updater.errors import DatabaseError, UnknownRunError
 from udecdash_updater.settings import Settings
 
 BEGAN = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
@@ -86,7 +86,7 @@ def test_pages_and_metrics_are_written_and_an_older_run_can_be_written_again(loa
 
 
 def test_a_run_that_is_not_there_is_told(loaded: Settings) -> None:
-    with pytest.raises(DatabaseError, match="no such run"):
+    with pytest.raises(UnknownRunError, match="no such run"):
         report_page.write(loaded, 99)
 
 

@@ -155,7 +155,7 @@ def test_what_a_run_did_is_shown_again_by_its_number(yesterday: Installation) ->
     assert counted["course_dim"]["rows"] > 0
     assert newest["interactions"] > 0
     assert "Run 1: tables" in call(yesterday, "report").stdout
-    assert "The ledger knows no run 7." in call(yesterday, "report", "7", code=5).stderr
+    assert "The ledger knows no run 7." in call(yesterday, "report", "7", code=2).stderr
 
 
 def test_before_the_first_night_there_is_nothing_to_see(installation: Installation, database: Connection) -> None:
@@ -166,7 +166,7 @@ def test_before_the_first_night_there_is_nothing_to_see(installation: Installati
         "jobs": None,
         "courses": [],
     }
-    assert "No night was here yet." in call(installation, "report", code=5).stderr
+    assert "No night was here yet." in call(installation, "report", code=2).stderr
     assert rows(database, "select nspname from pg_namespace where nspname like 'udecdash%'") == []
 
 

@@ -174,3 +174,11 @@ def test_the_language_is_known_even_where_the_settings_are_wrong(
     monkeypatch.delenv("LANGUAGE", raising=False)
     (tmp_path / ".env").write_text(f"DB_PORT=many\nLANGUAGE={given}\n", encoding="utf-8")
     assert language_of(tmp_path) == spoken
+
+
+def test_the_language_is_known_when_the_environment_holds_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PORT", "many")
+    monkeypatch.setenv("LANGUAGE", "en")
+    assert language_of(tmp_path) == "en"
