@@ -1,0 +1,137 @@
+"""Which lines differ from those of the last load, against a plain reading: two sets of lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udecdash_updater import line_blocks
+from udecdash_updater.line_blocks import Block, UnlikeError, Walk, made
+
+_LINES = st.lists(st.integers(0, 60), unique=True, max_size=60)
+_MANY = sys.maxsize
+
+
+def line(number: int) -> bytes:
+    return b"%d\tsome text" % number
+
+
+def key(of: bytes) -> bytes:
+    return of.partition(b"\t")[0]
+
+
+def in_batches(lines: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    return (lines[start : start + size] for start in range(0, len(lines), size))
+
+
+def walked(blocks: list[Block], lines: Sequence[bytes], size: int = 7) -> Walk:
+    walk = Walk(iter(blocks), key, _MANY, _MANY)
+    for batch in in_batches(lines, size):
+        walk.go(batch)
+    walk.end()
+    return walk
+
+
+def after(blocks: list[Block], walk: Walk) -> list[Block]:
+    """The blocks as they are kept after a walk."""
+    there = {block.ordinal: block for block in blocks} | {block.ordinal: block for block in walk.changed}
+    return [there[ordinal] for ordinal in sorted(there)]
+
+
+def keys_in(blocks: list[Block]) -> list[bytes]:
+    return [one for block in blocks for one in block.keys.splitlines()]
+
+
+def gone_keys(blocks: list[Block], walk: Walk) -> set[bytes]:
+    there = {block.ordinal: block.keys.splitlines() for block in blocks}
+    return {there[ordinal][number] for ordinal, number in walk.gone}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_blocks, "_MOST_LINES", 5)
+
+
+@given(nights=st.lists(_LINES, min_size=2, max_size=5), size=st.integers(1, 20))
+def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]], size: int) -> None:
+    before = [line(n) for n in nights[0]]
+    blocks = list(made([before], key))
+    for numbers in nights[1:]:
+        tonight = [line(n) for n in numbers]
+        walk = walked(blocks, tonight, size)
+        assert set(walk.new) == set(tonight) - set(before)
+        assert gone_keys(blocks, walk) == {key(one) for one in set(before) - set(tonight)}
+        assert walk.passed == len(before)
+        blocks = after(blocks, walk)
+        assert keys_in(blocks) == [key(one) for one in tonight]
+        assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)  # noqa: SLF001 - the same
+        before = tonight
+
+
+LONG = [line(n) for n in range(1000)]
+OTHER = [line(n) for n in range(5000, 5100)]
+NIGHTS = {
+    "put in": [*LONG[:333], *OTHER, *LONG[333:]],
+    "put in before": [*OTHER, *LONG],
+    "put in behind": [*LONG, *OTHER],
+    "taken out": [*LONG[:333], *LONG[433:]],
+    "moved": [*LONG[:333], *LONG[633:], *LONG[333:633]],
+    "other ones": [*LONG[:333], *OTHER, *LONG[433:]],
+    "every tenth": [OTHER[n // 10] if n % 10 == 0 else one for n, one in enumerate(LONG)],
+}
+
+
+@pytest.mark.parametrize("tonight", NIGHTS.values(), ids=list(NIGHTS))
+def test_what_differs_is_found_at_whatever_place_it_stands(tonight: list[bytes]) -> None:
+    blocks = list(made([LONG], key))
+    walk = walked(blocks, tonight, 50)
+    assert set(walk.new) == set(tonight) - set(LONG)
+    assert gone_keys(blocks, walk) == {key(one) for one in set(LONG) - set(tonight)}
+    assert keys_in(after(blocks, walk)) == [key(one) for one in tonight]
+
+
+@pytest.mark.parametrize("name", ["put in", "put in behind", "taken out", "other ones"])
+def test_blocks_in_which_nothing_differs_stay_as_they_are(name: str) -> None:
+    walk = walked(list(made([LONG], key)), NIGHTS[name], 50)
+    assert sum(block.ordinal < 333 // 5 << 20 or block.ordinal > 450 // 5 << 20 for block in walk.changed) <= 25
+    assert len(walk.changed) <= 60
+
+
+def test_a_walk_beside_the_same_lines_changes_nothing() -> None:
+    walk = walked(list(made([LONG], key)), LONG, 64)
+    assert (walk.new, walk.gone, walk.changed, walk.passed) == ([], [], [], 1000)
+
+
+@pytest.mark.parametrize(("most", "largest"), [(99, _MANY), (_MANY, 99)], ids=["lines", "bytes"])
+def test_a_walk_ends_where_too_much_differs(most: int, largest: int) -> None:
+    walk = Walk(iter(made([LONG], key)), key, most, largest)
+    with pytest.raises(UnlikeError):
+        walk.go(NIGHTS["every tenth"])
+
+
+def test_the_same_line_twice_is_for_a_look_at_all_lines_unless_it_stands_where_it_stood() -> None:
+    with pytest.raises(UnlikeError):
+        walked(list(made([LONG], key)), [*LONG, *OTHER, *OTHER])
+    assert walked(list(made([LONG], key)), [*LONG, LONG[0]]).new == [LONG[0]]
+
+
+def test_blocks_in_no_order_and_digests_that_were_cut_are_not_believed() -> None:
+    for blocks in ([Block(5, b"x" * 8), Block(5, b"y" * 8)], [Block(0, b"x" * 7)]):
+        with pytest.raises(UnlikeError):
+            walked(blocks, LONG)
+
+
+def test_a_block_that_has_no_room_behind_it_is_for_a_look_at_all_lines() -> None:
+    blocks = [Block(n, block.digests, block.keys) for n, block in enumerate(made([LONG], key))]
+    assert walked(blocks, NIGHTS["every tenth"], 50).changed
+    with pytest.raises(UnlikeError):
+        walked(blocks, NIGHTS["put in"], 50)
+
+
+def test_long_lines_make_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_blocks, "_MOST_BYTES", 20)
+    assert [block.keys for block in made([LONG[:4], LONG[4:5]], key)] == [b"0\n1\n", b"2\n3\n", b"4\n"]

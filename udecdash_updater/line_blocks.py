@@ -1,0 +1,220 @@
+"""A table's lines as blocks of digests in the order of the files, and tonight's lines walked through beside them.
+
+One pass tells which lines differ from those of the last load, whatever was put in, taken out or moved. Where two
+sequences go on together hardly matters for that: what is left over on one side is held until the other side has it
+too. So memory follows what differs, never the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import xxhash
+
+_digest = xxhash.xxh3_64_digest
+DIGEST = 8  # bytes of one
+_MOST_LINES, _MOST_BYTES = 400, 1 << 18  # of a block: a row of a page, and little to hold while a walk is in it
+_STEP = 1 << 20  # from block to block, so that others find room between them for many nights
+
+
+class UnlikeError(Exception):
+    """Lines that only a comparison of all of them can judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Neighbouring lines: their digests one after the other, and their keys, each ended by a newline.
+
+    `ordinal`: blocks of a table stand in its order. A block may be empty. `keys`: empty where nobody needs them.
+    """
+
+    ordinal: int
+    digests: bytes
+    keys: bytes = b""
+
+
+Key = Callable[[bytes], bytes]
+"""Takes the key out of a line."""
+
+
+def made(batches: Iterable[Sequence[bytes]], key: Key) -> Iterator[Block]:
+    """The blocks of a table's lines, which come in batches. Raises what `key` raises."""
+    for number, lines in enumerate(_cut(batches)):
+        yield _made(lines, key, number * _STEP)
+
+
+def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
+    lines: list[bytes] = []
+    size = 0
+    for line in chain.from_iterable(batches):
+        lines.append(line)
+        size += len(line)
+        if len(lines) >= _MOST_LINES or size >= _MOST_BYTES:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
+
+
+def _made(lines: Sequence[bytes], key: Key, ordinal: int) -> Block:
+    return Block(ordinal, _digests(lines), b"".join([b"%b\n" % key(line) for line in lines]))
+
+
+def _digests(lines: Iterable[bytes]) -> bytes:
+    return b"".join(map(_digest, lines))
+
+
+class Walk:
+    """Tonight's lines beside the blocks of the last load.
+
+    Afterwards `new` holds lines that the last load had not, in their order, and `gone` where those stood that
+    tonight's files lack, as the ordinal of their block and their number in it. `changed` gathers the blocks that
+    hold other lines by now; whoever takes them may clear it in between.
+
+    Raises UnlikeError as soon as more than `most` lines, or `largest` bytes of them, differ.
+    """
+
+    def __init__(self, blocks: Iterator[Block], key: Key, most: int, largest: int) -> None:
+        self.changed: list[Block] = []
+        self.passed = 0  # lines of the last load
+        self._key, self._most, self._largest = key, most, largest
+        self._blocks = blocks
+        self._old = Block(-1, b"")
+        self._at = 0  # bytes of the old block's digests that lie behind us
+        self._lines: list[bytes] = []  # tonight's, since the old block began
+        self._touched = False  # whether they are other ones than the old block's
+        self._new: dict[bytes, bytes] = {}
+        self._gone: dict[bytes, tuple[int, int]] = {}
+        self._size = 0
+
+    @property
+    def new(self) -> list[bytes]:
+        """Lines that the last load had not."""
+        return list(self._new.values())
+
+    @property
+    def gone(self) -> list[tuple[int, int]]:
+        """Where lines stood that tonight's files lack."""
+        return list(self._gone.values())
+
+    def go(self, lines: Sequence[bytes]) -> None:
+        """The next lines of tonight."""
+        digests, at = _digests(lines), 0
+        while at < len(digests):
+            if self._at == len(self._old.digests) and self._next():
+                continue
+            if together := self._together(digests, at):
+                self._take(lines, at, at + together)
+                self._at += together
+                at += together
+            else:
+                at = self._part(lines, digests, at)
+
+    def end(self) -> None:
+        """There are no more lines of tonight."""
+        self._lose(len(self._old.digests))
+        while self._next():
+            self._lose(len(self._old.digests))
+        self._close(None)
+
+    def _together(self, digests: bytes, at: int) -> int:
+        """So many bytes go on alike from here."""
+        old, here = self._old.digests, self._at
+        length = min(len(digests) - at, len(old) - here)
+        if digests[at : at + length] == old[here : here + length]:
+            return length
+        alike, unlike = 0, length // DIGEST
+        while unlike - alike > 1:
+            middle = (alike + unlike) // 2
+            low, high = alike * DIGEST, middle * DIGEST
+            if digests[at + low : at + high] == old[here + low : here + high]:
+                alike = middle
+            else:
+                unlike = middle
+        return alike * DIGEST
+
+    def _part(self, lines: Sequence[bytes], digests: bytes, at: int) -> int:
+        """Pass what differs here; the place in `digests` from which to go on."""
+        self._touched = True
+        old, here = self._old.digests, self._at
+        ours, theirs = digests[at : at + DIGEST], old[here : here + DIGEST]
+        if ours in self._gone or not theirs:  # it stood before the place that we have come to, or all of it is passed
+            self._gain(lines, digests, at, at + DIGEST)
+            return at + DIGEST
+        if theirs in self._new:
+            self._lose(here + DIGEST)
+            return at
+        until, back = _find(digests, theirs, at), _find(old, ours, here)
+        if back > here and (until < 0 or back - here <= until - at):
+            self._lose(back)
+            return at
+        if until < 0:
+            until = at + DIGEST
+            self._lose(here + DIGEST)
+        self._gain(lines, digests, at, until)
+        return until
+
+    def _take(self, lines: Sequence[bytes], start: int, end: int) -> None:
+        self._lines += lines[start // DIGEST : end // DIGEST]
+
+    def _gain(self, lines: Sequence[bytes], digests: bytes, start: int, end: int) -> None:
+        """Lines of tonight that do not stand here in the last load."""
+        self._take(lines, start, end)
+        for at in range(start, end, DIGEST):
+            digest, line = digests[at : at + DIGEST], lines[at // DIGEST]
+            if self._gone.pop(digest, None) is None:
+                if digest in self._new:
+                    raise UnlikeError
+                self._new[digest] = line
+                self._size += len(line)
+        self._demand_few()
+
+    def _lose(self, end: int) -> None:
+        """Lines of the last load that do not stand here tonight."""
+        self._touched = self._touched or end > self._at
+        for at in range(self._at, end, DIGEST):
+            digest = self._old.digests[at : at + DIGEST]
+            if (line := self._new.pop(digest, None)) is not None:
+                self._size -= len(line)
+            elif digest in self._gone:
+                raise UnlikeError
+            else:
+                self._gone[digest] = (self._old.ordinal, at // DIGEST)
+        self._at = end
+        self._demand_few()
+
+    def _demand_few(self) -> None:
+        if len(self._new) + len(self._gone) > self._most or self._size > self._largest:
+            raise UnlikeError
+
+    def _next(self) -> bool:
+        """Go on to the next block of the last load; False when there is none."""
+        following = next(self._blocks, None)
+        if following is None:
+            return False
+        if following.ordinal <= self._old.ordinal or len(following.digests) % DIGEST:
+            raise UnlikeError
+        self._close(following.ordinal)
+        self.passed += len(following.digests) // DIGEST
+        self._old, self._at = following, 0
+        return True
+
+    def _close(self, following: int | None) -> None:
+        """The old block is passed; what stands in its place has room up to the ordinal of the one behind it, if any."""
+        if self._touched:
+            parts, first = list(_cut([self._lines])) or [[]], max(self._old.ordinal, 0)
+            step = _STEP if following is None else (following - first) // len(parts)
+            if not step:
+                raise UnlikeError
+            self.changed += [_made(lines, self._key, first + n * step) for n, lines in enumerate(parts)]
+        self._lines, self._touched = [], False
+
+
+def _find(digests: bytes, digest: bytes, start: int) -> int:
+    """Where a digest stands behind `start`; -1 where it does not."""
+    at = digests.find(digest, start + DIGEST)
+    while at % DIGEST and at > 0:
+        at = digests.find(digest, at + 1)
+    return at
