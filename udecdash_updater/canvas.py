@@ -158,7 +158,9 @@ def widen(cursor: db.Cursor, tables: Iterable[Table]) -> list[Told]:
 
     Says what was done, and what could not be: a view may need the column as it is.
     """
-    return [text for table in tables for text in _widen(cursor, table, look(cursor, table.name))]
+    wanted = list(tables)
+    found = look_at(cursor, [table.name for table in wanted])
+    return [text for table in wanted for text in _widen(cursor, table, found[table.name])]
 
 
 def _widen(cursor: db.Cursor, table: Table, found: Found) -> Iterator[Told]:
@@ -211,8 +213,24 @@ def made(table: Table) -> Found:
 
 def look(cursor: db.Cursor, table: str) -> Found:
     """The table as it stands in DB_SCHEMA; without columns where there is none. `uniques` holds every unique index."""
-    columns = db.rows(cursor, "table_columns", {"table": table})
-    indexes = db.rows(cursor, "unique_indexes", {"table": table})
+    return look_at(cursor, [table])[table]
+
+
+def look_at(cursor: db.Cursor, tables: Sequence[str]) -> dict[str, Found]:
+    """The same of many tables, by name."""
+    asked = ("table_columns", "unique_indexes", "row_checks")
+    columns, indexes, checks = (_by_table(cursor, query, tables) for query in asked)
+    return {table: _found(columns.get(table, []), indexes.get(table, []), checks.get(table, [])) for table in tables}
+
+
+def _by_table(cursor: db.Cursor, query: str, tables: Sequence[str]) -> dict[str, list[db.Row]]:
+    found: dict[str, list[db.Row]] = {}
+    for table, *row in db.rows(cursor, query, {"tables": list(tables)}):
+        found.setdefault(table, []).append(tuple(row))
+    return found
+
+
+def _found(columns: Sequence[db.Row], indexes: Sequence[db.Row], checks: Sequence[db.Row]) -> Found:
     uniques = tuple(
         Unique(tuple(terms), predicate or "", frozenset(read)) for terms, predicate, read, unique in indexes if unique
     )
@@ -227,8 +245,5 @@ def look(cursor: db.Cursor, table: str) -> Found:
         vague=frozenset(name for name, *_, exact, _ in columns if not exact),
         excluded=frozenset(column for *_, read, unique in indexes if not unique for column in read),
         referenced=any(referenced for *_, referenced in columns),
-        checks=tuple(
-            Check(name, condition, frozenset(read))
-            for name, condition, read in db.rows(cursor, "row_checks", {"table": table})
-        ),
+        checks=tuple(Check(name, condition, frozenset(read)) for name, condition, read in checks),
     )

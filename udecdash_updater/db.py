@@ -313,13 +313,13 @@ def field(value: object) -> str:
     return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
 
 
-def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
+def copy_rows(cursor: Cursor, table: Composable, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
     """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`; the number of rows."""
     lines = ["\t".join(map(field, row)) for row in values]
     if not lines:
         return 0
     text = "\n".join(lines).encode() + b"\n"
-    return copy_in(cursor, sql.Identifier(table), columns, io.BytesIO(text))
+    return copy_in(cursor, table, columns, io.BytesIO(text))
 
 
 def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[str]) -> None:

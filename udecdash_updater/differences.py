@@ -6,19 +6,23 @@ They wait as texts in one table for all, so that a night in which little changed
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 
 from udecdash_updater import db, rows, words
 from udecdash_updater.canvas import Found, key_of
 from udecdash_updater.changes import Changes, comparable, differ, same_key
 from udecdash_updater.dump import Table
-from udecdash_updater.lines import Differing, UnlikeError
+from udecdash_updater.line_blocks import UnlikeError
+from udecdash_updater.lines import Differing, Known
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
+_WRITTEN = ("gone", "changed", "moved")
+_ROUNDED = timedelta(milliseconds=2)  # what is kept of the newest time has no microseconds
 _LENGTH = re.compile(r"character varying\((\d+)\)")
 
 
@@ -41,30 +45,43 @@ def can_be_judged(table: Table, found: Found) -> bool:
 
 
 def judge(
-    cursor: db.Cursor, table: Table, found: Found, differing: Differing, had: int, times: Sequence[str]
+    cursor: db.Cursor, table: Table, found: Found, differing: Differing, known: Known, times: Sequence[str]
 ) -> Judged:
-    """Stage the lines and say what they do to a table of `had` rows. `times`: columns that tell when one was written.
+    """Stage the lines and say what they do to a table of which `known` is kept.
 
-    Raises UnlikeError when only a comparison of all lines can tell, or psycopg2's errors for a value of another type.
+    `times`: columns that tell when a row was written. Raises UnlikeError when only a comparison of all lines can tell,
+    or psycopg2's errors for a value of another type.
     """
     columns = [_Column.of(name, found) for name in table.column_names]
-    there: Iterator[db.Row] = (
-        (table.name, None, key, digest, _fields(line, columns)) for key, digest, line in differing.lines
+    there = ((table.name, None, _array(_fields(line, columns))) for line in differing.lines)
+    gone_ones = ((table.name, "gone", _array(_key_alone(table, key))) for key in differing.gone)
+    target = db.identifier("udecdash_staging", "_differing")
+    db.copy_rows(cursor, target, ("table_name", "kind", "fields"), chain(there, gone_ones))
+    staging = source(table, found)
+    kinds = _judge(cursor, table, found, staging, times)
+    gone, new, changed, moved = (
+        kinds[name].rows if name in kinds else 0 for name in ("gone", "new", "changed", "moved")
     )
-    gone_ones: Iterator[db.Row] = ((table.name, "gone", key, None, _key_alone(table, key)) for key in differing.gone)
-    db.insert_many(cursor, "record_differing", chain(there, gone_ones))
-    key, staging = key_of(table), source(table, found)
-    _judge(cursor, table, found, staging)
-    counted = db.rows(cursor, "differing_kinds", None, staging=staging, key=db.identifiers(key))
-    kinds = {kind: times for kind, times, _ in counted}
-    gone, new, changed, moved = (kinds.get(kind, 0) for kind in ("gone", "new", "changed", "moved"))
     if (
-        any(twice for _, _, twice in counted)
-        or had + new - gone != sum(count.loaded for count in differing.counts)
+        any(kind.twice for kind in kinds.values())
+        or known.rows + new - gone != sum(count.loaded for count in differing.counts)
         or ((new or moved) and _claimed(cursor, table, found, staging))
     ):
         raise UnlikeError
-    return Judged(Changes(gone, new, changed, moved), _newest(cursor, table, staging, times))
+    newest = _newest(known, kinds) if times else None
+    if times and newest is None:
+        newest = _newest_of_all(cursor, table, staging, times)
+    return Judged(Changes(gone, new, changed, moved), newest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Lines that do the same: how many, the newest time of their rows before and after, whether two are of one row."""
+
+    rows: int
+    was: datetime | None
+    will: datetime | None
+    twice: bool
 
 
 def source(table: Table, found: Found) -> db.Composable:
@@ -81,18 +98,28 @@ def source(table: Table, found: Found) -> db.Composable:
     return db.statement("differing_rows", columns=db.comma(values), table=db.literal(table.name))
 
 
-def _judge(cursor: db.Cursor, table: Table, found: Found, staging: db.Composable) -> None:
+def _judge(
+    cursor: db.Cursor, table: Table, found: Found, staging: db.Composable, times: Sequence[str]
+) -> dict[str, _Kind]:
     key, names = key_of(table), found.written(table)
     parts = {
         "target": db.identifier(table.name),
         "staging": staging,
         "same_key": same_key(key),
+        "key": db.identifiers(key, prefix="s"),
+        "plain_key": db.identifiers(key),
         "target_key": db.identifiers(key[:1], prefix="t"),
         "target_columns": comparable(names, found, "t"),
         "staged_columns": comparable(names, found, "s"),
+        "target_newest": _greatest(times, "t"),
+        "staged_newest": _greatest(times, "s"),
         "moved": differ(found.kept_apart(table), found),
     }
-    db.run(cursor, "judge_differing", None, **parts)
+    return {kind: _Kind(*told) for kind, *told in db.rows(cursor, "judge_differing", None, **parts)}
+
+
+def _greatest(times: Sequence[str], of: str) -> db.Composable:
+    return db.statement("greatest", times=db.identifiers(times, prefix=of)) if times else db.raw("null::timestamp")
 
 
 def _claimed(cursor: db.Cursor, table: Table, found: Found, staging: db.Composable) -> bool:
@@ -113,9 +140,16 @@ def _claimed(cursor: db.Cursor, table: Table, found: Found, staging: db.Composab
     )
 
 
-def _newest(cursor: db.Cursor, table: Table, staging: db.Composable, times: Sequence[str]) -> datetime | None:
-    if not times:
+def _newest(known: Known, kinds: Mapping[str, _Kind]) -> datetime | None:
+    """The newest time in the table as it will be; None where a row that may have had it is written or taken away."""
+    was = [kind.was for name, kind in kinds.items() if name in _WRITTEN and kind.was]
+    will = [kind.will for name, kind in kinds.items() if name != "gone" and kind.will]
+    if known.newest is None or (was and max(was) > known.newest - _ROUNDED):
         return None
+    return max([known.newest, *will])
+
+
+def _newest_of_all(cursor: db.Cursor, table: Table, staging: db.Composable, times: Sequence[str]) -> datetime | None:
     parts = {"target": db.identifier(table.name), "staging": staging, "same_key": same_key(key_of(table))}
     newest: datetime | None = db.one(cursor, "differing_newest", None, times=db.identifiers(times), **parts)[0]
     return newest
@@ -162,6 +196,11 @@ def _field(field: bytes) -> str | None:
         return field.decode()
     except UnicodeDecodeError:
         raise UnlikeError from None
+
+
+def _array(values: Sequence[str | None]) -> str:
+    """The values as PostgreSQL writes an array of texts."""
+    return "{" + ",".join(['"' + v.translate(_QUOTED) + '"' if v is not None else "NULL" for v in values]) + "}"
 
 
 def _key_alone(table: Table, key: str) -> list[str | None]:

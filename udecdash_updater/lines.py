@@ -1,17 +1,15 @@
 """What a table's lines were at the last load, so that a night parses only those that are other ones.
 
-A cache beside the table. It counts only while the table holds the very rows that this load left there, which the sum of
-their places and transactions tells (`table_print`): whatever somebody changed by hand, the next load compares all.
+A cache beside the table. It counts only while the table holds the very rows that this load left there, which its print
+tells (`prints`): whatever somebody changed by hand, the next load compares all.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from itertools import chain
 
 import xxhash
 
@@ -19,30 +17,47 @@ from udecdash_updater import db, rows
 from udecdash_updater.canvas import Found, key_of, look
 from udecdash_updater.copying import dropping
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.rejects import FileCount, starts
+from udecdash_updater.line_blocks import Block, UnlikeError, Walk, made
+from udecdash_updater.prints import Print
+from udecdash_updater.rejects import FileCount
 from udecdash_updater.sieve import pieces
 
 WORTH_KEEPING = 100  # lines; a smaller table is compared as a whole sooner than its lines are
 _MOST = 20_000  # lines that differ; more of them take the way of all lines
-_LARGEST = 8 << 20  # bytes of them
-_BETWEEN = b"\\t"  # the parts of a key, which are numbers: a tab as COPY reads it
-_LOWEST = 1 << 63  # digests are unsigned, PostgreSQL's numbers are not
-_TONIGHT = db.identifier("pg_temp", "_lines")
-
-
-class UnlikeError(Exception):
-    """Lines that only a comparison of all of them can judge."""
+_MOST_REPEATED = 5_000  # keys; each of them is looked at every night
+_LARGEST = 8 << 20  # bytes of lines that differ
+_AT_ONCE = 64  # blocks
+_BETWEEN = b"\t"  # the parts of a key
+_ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
+_KEPT = db.identifier("udecdash", "line_blocks")
+_STAGED = db.identifier("udecdash_staging", "_line_blocks")
+_KEYS = db.identifier("pg_temp", "_line_keys")
+_NONE: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is kept of the last load of a table that is still as it left it. `counts`: as FileCount has them."""
+    """What is kept of a table's last load.
+
+    `counts`: as FileCount has them. `repeated`: keys that stood in more than one line; None where no lines are kept.
+    """
 
     number: int
+    shape: str
     contents: tuple[str, ...]
     counts: tuple[tuple[int, int, int, int], ...]
-    rows: int
+    print: Print
     newest: datetime | None
+    repeated: frozenset[bytes] | None
+
+    @property
+    def rows(self) -> int:
+        """How many the table holds."""
+        return self.print.rows
+
+    def is_of(self, table: Table, found: Found, now: Print) -> bool:
+        """Whether the table is still as that load left it, and its columns are those of then."""
+        return self.print == now and self.shape == _shape(table, found)
 
     def holds(self, files: Sequence[DumpFile]) -> bool:
         """Whether these files hold what it loaded, byte by byte."""
@@ -51,19 +66,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """Lines that differ, by key and digest in the order of the files, and keys of lines that are gone."""
+    """Lines that differ, in the order of the files, and keys of rows that no line tells of any more."""
 
-    lines: tuple[tuple[str, int, bytes], ...]
+    lines: tuple[bytes, ...]
     gone: tuple[str, ...]
     counts: tuple[FileCount, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """How many rows a table holds, and a sum that changes with each of them that somebody writes or takes away."""
-
-    rows: int
-    places: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +86,27 @@ class Unkept:
         return tuple(count.file for count in self.counts)
 
 
-def take_print(cursor: db.Cursor, table: db.Composable) -> Print | None:
-    """The print of a table; None where the server cannot tell any."""
-    if db.version(cursor) < db.HASHES_RECORDS:
-        return None
-    return Print(*db.one(cursor, "table_print", table=table))
-
-
-def recall(cursor: db.Cursor, table: Table, found: Found, now: Print) -> Known | None:
-    """What is kept of the table's last load; None where there is nothing, or where the table is another one by now."""
-    kept = db.rows(cursor, "recall_lines", {"table": table.name, "shape": _shape(table, found)})
-    for number, contents, counts, held, places, newest in kept:
-        if now == Print(held, places):
-            return Known(number, tuple(contents), tuple(map(tuple, counts)), held, newest)
-    return None
+def recall(cursor: db.Cursor, tables: Sequence[Table]) -> dict[str, Known]:
+    """What is kept of each table's last load, by its name."""
+    kept = db.rows(cursor, "recall_lines", {"tables": [table.name for table in tables]})
+    return {
+        name: Known(
+            number,
+            shape,
+            tuple(contents),
+            tuple(map(tuple, counts)),
+            Print(held, places),
+            newest,
+            None if repeated is None else frozenset(key.encode() for key in repeated),
+        )
+        for name, number, shape, contents, counts, held, places, newest, repeated in kept
+    }
 
 
 def forget(cursor: db.Cursor, table: Table) -> None:
     """What is kept of a table that will be loaded by all its lines counts no more."""
-    number = int(db.one(cursor, "forget_line_set", {"table": table.name})[0])
-    db.run(cursor, "drop_staging", tables=_name(number))
+    number = db.one(cursor, "forget_line_set", {"table": table.name})[0]
+    db.run(cursor, "delete_line_blocks", {"number": number})
 
 
 def can_be_kept(table: Table, counts: Sequence[FileCount]) -> bool:
@@ -113,70 +121,45 @@ def unkept(table: Table, counts: Sequence[FileCount]) -> Unkept | None:
 
 
 def keep(cursor: db.Cursor, unkept: Unkept) -> None:
-    """Keep the lines of a load that is published: a digest of each, for the next night.
+    """Keep the lines of a load that is published: digests and keys, for the next night.
 
-    Raises UnlikeError, or what COPY raises, for a key that no line of ours can hold, as one with a carriage return.
+    Raises UnlikeError where the files are no longer those that were loaded, where too many keys stand in more than one
+    line, and for a key that no row of ours has, as one with a carriage return.
     """
-    table, counts = unkept.table, unkept.counts
-    lines = _name(db.one(cursor, "line_set", {"table": table.name})[0])
-    db.run(cursor, "create_lines", lines=lines)
-    again = [_copy(cursor, table, count.file, lines) for count in counts]
-    if any(count.repeated for count in counts):
-        _delete_repeats(cursor, lines, again)
-
-
-def _as_declared(table: Table, file: DumpFile) -> bool:
-    """Whether the file's columns stand as schema.json has them; an unpacked one's header may tell another order."""
-    return file.columns == table.column_names
+    table, files = unkept.table, unkept.files
+    number = db.one(cursor, "line_set", {"table": table.name})[0]
+    db.run(cursor, "delete_line_blocks", {"number": number})
+    repeated = _repeated(cursor, table, files) if any(count.repeated for count in unkept.counts) else _NONE
+    reading = _Reading(table, files, repeated)
+    _copy_blocks(cursor, _KEPT, number, made(reading, _key(table)))
+    if tuple(reading.counts) != unkept.counts:
+        raise UnlikeError
+    told = sorted(key.decode() for key in repeated)
+    db.run(cursor, "lines_are_kept", {"number": number, "repeated": told})
 
 
 def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: Known) -> Differing:
-    """Which lines of the files differ from those that are kept.
+    """Which lines of the files differ from those that are kept; how the kept ones change waits in staging.
 
-    Raises UnlikeError when there are too many of them, when keys do not tell the lines apart, or when the columns of a
-    file stand in another order.
+    Raises UnlikeError when there are too many of them, when what is kept is not whole, or when the columns of a file
+    stand in another order.
     """
-    there = db.one(cursor, "lines_exist", {"lines": f"udecdash.lines_{known.number}"})[0]
-    if not there or not all(_as_declared(table, file) for file in files):
+    if known.repeated is None or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
-    db.run(cursor, "empty_tonights_lines")
-    counts = [_copy(cursor, table, file, _TONIGHT) for file in files]
-    found = _differing(cursor, known, counts)
-    if found is None:  # some lines are there twice, as every night where Canvas cuts its files badly
-        counts = _delete_repeats(cursor, _TONIGHT, counts)
-        found = _differing(cursor, known, counts)
-    if found is None:
+    key, reading = _key(table), _Reading(table, files, known.repeated)
+    walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
+    for some in reading:
+        walk.go(some)
+        if len(walk.changed) >= _AT_ONCE:
+            _stage(cursor, known, walk)
+    walk.end()
+    _stage(cursor, known, walk)
+    if walk.passed != known.rows - len(known.repeated):
         raise UnlikeError
-    lines = {digest: (key, digest, line) for key, digest, line in _find(table, files, found)}
-    gone = tuple(key for key, digest, _ in found if digest is None)
-    if len(lines) != len(found) - len(gone):
-        raise UnlikeError
-    return Differing(tuple(lines.values()), gone, tuple(counts))
-
-
-def _differing(cursor: db.Cursor, known: Known, counts: Sequence[FileCount]) -> list[db.Row] | None:
-    """Key, digest, and whether the key is new, of each line that differs; None when keys do not tell lines apart."""
-    found = db.rows(cursor, "lines_differing", {"most": _MOST}, lines=_name(known.number))
-    if len(found) == _MOST:
-        raise UnlikeError
-    new = [key for key, _, is_new in found if is_new]
-    gone = sum(digest is None for _, digest, _ in found)
-    apart = len(set(new)) == len(new) and sum(c.loaded for c in counts) - len(new) == known.rows - gone
-    return found if apart else None
-
-
-def _delete_repeats(cursor: db.Cursor, lines: db.Composable, counts: Sequence[FileCount]) -> list[FileCount]:
-    settled, parts = list(counts), {"starts": db.literal(starts(counts)), "key": db.identifier("key")}
-    for number, times in db.rows(cursor, "delete_repeats", None, staging=lines, **parts):
-        settled[number] = settled[number].without(repeated=times)
-    return settled
-
-
-def print_of_taken(cursor: db.Cursor, table: Table, staging: db.Composable, same_row: db.Composable) -> Decimal:
-    """What a table's print will lose of the rows that stand there now, by a publish of what differs in `staging`."""
-    target = db.identifier(table.name)
-    part: Decimal = db.one(cursor, "print_of_taken", target=target, staging=staging, same_row=same_row)[0]
-    return part
+    lines = (*walk.new, *reading.apart.values())
+    there = {key(line) for line in lines}
+    gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
+    return Differing(lines, tuple(key.decode() for key in gone), tuple(reading.counts))
 
 
 def publish(
@@ -192,7 +175,7 @@ def publish(
     `known`: what the lines that differ were compared with, and whose place they take. `now`: the table's print.
     """
     if known:
-        db.run(cursor, "renew_lines", {"table": table.name}, lines=_name(known.number))
+        db.run(cursor, "renew_line_blocks", {"number": known.number})
     shape = None if known else _shape(table, look(cursor, table.name))
     contents = list(_contents([count.file for count in counts]))
     numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
@@ -200,17 +183,55 @@ def publish(
     db.run(cursor, "publish_lines", {"table": table.name, "print": now.places, **told})
 
 
-def print_after(cursor: db.Cursor, table: Table, before: Print, taken: Decimal) -> Print | None:
-    """The table's print at the end of a transaction that took away what `print_of_taken` told as `taken`.
+class _Reading:
+    """The lines of a table's files that are loaded, many at a time; those of `repeated` keys stand `apart`.
 
-    None where the rows that it left alone are not those of `before`: somebody else has written.
+    Afterwards `counts` tells what became of each line. Raises UnlikeError for a line longer than any row can be, and
+    where a file holds something else than `dump.verify` found in it.
     """
-    held, places, left = db.one(cursor, "print_after", table=db.identifier(table.name))
-    return Print(held, places) if left == before.places - taken else None
+
+    def __init__(self, table: Table, files: Sequence[DumpFile], repeated: frozenset[bytes]) -> None:
+        self.counts: list[FileCount] = []
+        self.apart: dict[bytes, bytes] = {}
+        self._table, self._files, self._repeated, self._key = table, files, repeated, _key(table)
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        for file in self._files:
+            drops = dropping(self._table.name, file)
+            read = filtered = repeated = 0
+            for lines in _lines(file):
+                kept = [line for line in lines if not drops(line)] if drops else lines
+                once, again = self._set_apart(kept) if self._repeated else (kept, 0)
+                read, filtered, repeated = read + len(lines), filtered + len(lines) - len(kept), repeated + again
+                yield once
+            self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
+
+    def _set_apart(self, lines: Sequence[bytes]) -> tuple[list[bytes], int]:
+        """Lines whose key stands there once; how many of the others repeat a key."""
+        once, again = [], 0
+        for line in lines:
+            if (own := self._key(line)) not in self._repeated:
+                once.append(line)
+            elif self.apart.setdefault(own, line) is not line:
+                again += 1
+        return once, again
 
 
-def _name(number: int) -> db.Composable:
-    return db.identifier("udecdash", f"lines_{number}")
+def _repeated(cursor: db.Cursor, table: Table, files: Sequence[DumpFile]) -> frozenset[bytes]:
+    """The keys that stand in more than one line. Raises UnlikeError when there are too many of them."""
+    key = _key(table)
+    db.run(cursor, "create_line_keys")
+    keys = (_demand_plain(b"".join([b"%b\n" % key(line) for line in lines])) for lines in _Reading(table, files, _NONE))
+    db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(_BETWEEN, b"\\t") for keys in keys))
+    found = db.rows(cursor, "repeated_keys", {"most": _MOST_REPEATED + 1})
+    if len(found) > _MOST_REPEATED:
+        raise UnlikeError
+    return frozenset(key.encode() for (key,) in found)
+
+
+def _as_declared(table: Table, file: DumpFile) -> bool:
+    """Whether the file's columns stand as schema.json has them; an unpacked one's header may tell another order."""
+    return file.columns == table.column_names
 
 
 def _shape(table: Table, found: Found) -> str:
@@ -225,63 +246,74 @@ def _contents(files: Sequence[DumpFile]) -> tuple[str, ...]:
     return contents if all(contents) else ()
 
 
-def _copy(cursor: db.Cursor, table: Table, file: DumpFile, target: db.Composable) -> FileCount:
-    """Key and digest of each line of a file, but of those that are filtered; how many there were."""
-    key, drops, filtered, digest = _key(table, file), dropping(table.name, file), 0, xxhash.xxh3_64_intdigest
-
-    def told() -> Iterator[bytes]:
-        nonlocal filtered
-        for lines in _lines(file):
-            kept = [line for line in lines if not drops(line)] if drops else lines
-            filtered += len(lines) - len(kept)
-            yield b"".join([b"%b\t%d\n" % (key(line), digest(line) - _LOWEST) for line in kept])
-
-    loaded = db.copy_in(cursor, target, ("key", "digest"), rows.LineReader(told()))
-    return FileCount(file, loaded + filtered, loaded, filtered)
-
-
-def _digest(line: bytes) -> int:
-    return xxhash.xxh3_64_intdigest(line) - _LOWEST
-
-
-def _lines(file: DumpFile, *, heard: bool = True) -> Iterator[list[bytes]]:
-    with rows.reading(file.path, heard=heard) as plain:
+def _lines(file: DumpFile) -> Iterator[list[bytes]]:
+    content = xxhash.xxh3_128()
+    with rows.reading(file.path) as plain:
         for piece in pieces(rows.skip_header(plain) if file.header else plain):
             if piece is None:
                 raise UnlikeError
+            content.update(piece)
             lines = piece.split(b"\n")
             if not lines[-1]:
                 lines.pop()
             yield lines
+    if file.content and content.hexdigest() != file.content:
+        raise UnlikeError
 
 
-def _key(table: Table, file: DumpFile) -> Callable[[bytes], bytes]:
-    """Takes the key out of a line as a field for COPY. Raises UnlikeError for a line that is too short."""
-    places = [file.columns.index(name) for name in key_of(table)]
+def _key(table: Table) -> Callable[[bytes], bytes]:
+    """Takes the key out of a line. Raises UnlikeError for a line that has another number of fields."""
+    places = [table.column_names.index(name) for name in key_of(table)]
     if places == [0]:
         return lambda line: line.partition(b"\t")[0]
 
     def key(line: bytes) -> bytes:
         fields = line.split(b"\t")
-        if len(fields) != len(file.columns):
+        if len(fields) != len(table.columns):
             raise UnlikeError
         return _BETWEEN.join([fields[place] for place in places])
 
     return key
 
 
-def _find(table: Table, files: Sequence[DumpFile], found: Sequence[db.Row]) -> Iterator[tuple[str, int, bytes]]:
-    """The lines that are not gone, each after its key and its digest."""
-    wanted, size = {digest + _LOWEST for _, digest, _ in found if digest is not None}, 0
-    for file in files if wanted else ():
-        key = _key(table, file)
-        for line in chain.from_iterable(_with_digest(lines, wanted) for lines in _lines(file, heard=False)):
-            size += len(line)
-            if size > _LARGEST or b"\\" in (own := key(line)).replace(_BETWEEN, b""):
-                raise UnlikeError
-            yield own.decode(errors="replace").replace(_BETWEEN.decode(), "\t"), _digest(line), line
+def _demand_plain(keys: bytes) -> bytes:
+    if any(odd in keys for odd in _ODD_IN_KEYS):
+        raise UnlikeError
+    return keys
 
 
-def _with_digest(lines: list[bytes], wanted: Container[int]) -> list[bytes]:
-    digest = xxhash.xxh3_64_intdigest  # most of this way's time is here
-    return [line for line in lines if digest(line) in wanted]
+def _blocks(cursor: db.Cursor, number: int) -> Iterator[Block]:
+    """The kept blocks without their keys, in their order."""
+    after = -1
+    while found := db.rows(cursor, "next_line_blocks", {"number": number, "after": after, "most": _AT_ONCE}):
+        yield from (Block(ordinal, bytes(digests)) for ordinal, digests in found)
+        after = found[-1][0]
+
+
+def _keys_at(cursor: db.Cursor, known: Known, places: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """The keys of kept lines, told by their block and their number in it."""
+    wanted: dict[int, list[int]] = {}
+    for ordinal, number in places:
+        wanted.setdefault(ordinal, []).append(number)
+    ordinals = list(wanted)
+    for start in range(0, len(ordinals), _AT_ONCE):
+        some = {"number": known.number, "ordinals": ordinals[start : start + _AT_ONCE]}
+        for ordinal, joined in db.rows(cursor, "line_keys", some):
+            keys = bytes(joined).split(b"\n")
+            yield from (keys[number] for number in wanted[ordinal])
+
+
+def _stage(cursor: db.Cursor, known: Known, walk: Walk) -> None:
+    """Blocks that hold other lines by now wait for the publish."""
+    if walk.changed:
+        _copy_blocks(cursor, _STAGED, known.number, walk.changed)
+        walk.changed.clear()
+
+
+def _copy_blocks(cursor: db.Cursor, target: db.Composable, number: int, blocks: Iterable[Block]) -> None:
+    lines = (
+        b"%d\t%d\t\\\\x%b\t\\\\x%b\n"
+        % (number, block.ordinal, block.digests.hex().encode(), _demand_plain(block.keys).hex().encode())
+        for block in blocks
+    )
+    db.copy_in(cursor, target, ("number", "ordinal", "digests", "keys"), rows.LineReader(lines))

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from udecdash_updater import changes, db, differences, labels, limits, lines, repeats
-from udecdash_updater.canvas import Found, key_of, look, made
+from udecdash_updater import changes, db, differences, labels, limits, lines, prints, repeats
+from udecdash_updater.canvas import Found, key_of, look, look_at, made
 from udecdash_updater.changes import Changes
 from udecdash_updater.copying import copy_file
 from udecdash_updater.dump import DumpFile, Table, digest
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
-from udecdash_updater.lines import Known, Print
+from udecdash_updater.line_blocks import UnlikeError
+from udecdash_updater.lines import Known
+from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.repeats import Waiting
 from udecdash_updater.settings import Settings
@@ -77,20 +79,35 @@ Fill = Callable[[Waiting, Rejects], list[FileCount]]
 """Brings a table's rows into its staging: what became of each line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Tables as they stand before a load: by name, in the database and in what is kept of their last load."""
+
+    found: Mapping[str, Found]
+    known: Mapping[str, Known]
+
+    @classmethod
+    def of(cls, cursor: db.Cursor, tables: Sequence[Table]) -> Standing:
+        """Of all these tables."""
+        return cls(look_at(cursor, [table.name for table in tables]), lines.recall(cursor, tables))
+
+
 def stage(
     cursor: db.Cursor,
     table: Table,
     files: Sequence[DumpFile],
     settings: Settings,
+    standing: Standing,
     refused: Mapping[str, str] | None = None,
 ) -> Staged:
     """One table's files in staging, each key once; what became of each line, and what differs from the table.
 
     `refused`: why the table itself does not take the rows of some keys, when they are staged once more.
     """
-    found = look(cursor, table.name)
-    was = lines.take_print(cursor, db.identifier(table.name)) if found.types and not refused else None
-    if was and (known := lines.recall(cursor, table, found, was)):
+    found = standing.found[table.name]
+    was = prints.take(cursor, db.identifier(table.name)) if found.types and not refused else None
+    known = standing.known.get(table.name)
+    if was and known and known.is_of(table, found, was):
         if known.holds(files):
             return unchanged(table, found, files, known)
         if differing := _differing(cursor, table, found, files, known):
@@ -100,9 +117,9 @@ def stage(
         return [copy_file(cursor, table, waiting.staging, file, gate, waiting.found.wordy, refused) for file in files]
 
     lines.forget(cursor, table)
-    staged = stage_from(cursor, table, fill, settings, line_by_line=True)
+    staged = stage_from(cursor, table, fill, settings, line_by_line=True, found=found)
     if staged.way is Way.BUILT:  # whole as it is, only its schema will be another
-        was = lines.take_print(cursor, db.identifier(STAGING, table.name))
+        was = prints.take(cursor, db.identifier(STAGING, table.name))
     return replace(staged, kept=was if lines.can_be_kept(table, staged.counts) else None)
 
 
@@ -119,18 +136,27 @@ def _differing(cursor: db.Cursor, table: Table, found: Found, files: Sequence[Du
     try:
         with db.savepoint(cursor, "lines"):
             differing = lines.compare(cursor, table, files, known)
-            judged = differences.judge(cursor, table, found, differing, known.rows, _times(table, found))
-    except (lines.UnlikeError, *db.BAD_ROW):
+            judged = differences.judge(cursor, table, found, differing, known, _times(table, found))
+    except (UnlikeError, *db.BAD_ROW):
         return None
     counts = differing.counts
     return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, judged.newest, known)
 
 
 def stage_from(
-    cursor: db.Cursor, table: Table, fill: Fill, settings: Settings, *, line_by_line: bool = False
+    cursor: db.Cursor,
+    table: Table,
+    fill: Fill,
+    settings: Settings,
+    *,
+    line_by_line: bool = False,
+    found: Found | None = None,
 ) -> Staged:
-    """The same, whatever the rows come from. `line_by_line`: `fill` takes lines that staging refuses for rejects."""
-    found, had, way = _find(cursor, table)
+    """The same, whatever the rows come from. `line_by_line`: `fill` takes lines that staging refuses for rejects.
+
+    `found`: the table as it stands, where that is known.
+    """
+    found, had, way = _find(cursor, table, found or look(cursor, table.name))
     waiting = Waiting(table, found, _create(cursor, table, found, way, strict=line_by_line))
     gate = Rejects(table.name, settings.max_rejected_rows)
     counts = fill(waiting, gate)
@@ -146,8 +172,7 @@ def stage_from(
     return Staged(table, found, way, tuple(counts), tuple(gate.rejects), differing, had, newest)
 
 
-def _find(cursor: db.Cursor, table: Table) -> tuple[Found, int, Way]:
-    found = look(cursor, table.name)
+def _find(cursor: db.Cursor, table: Table, found: Found) -> tuple[Found, int, Way]:
     if not found.types:
         return made(table), 0, Way.BUILT
     if computed := found.generated.intersection(key_of(table)):

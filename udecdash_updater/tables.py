@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, drift, foreign_keys, ledger, lines, plausibility, refusals, touched
+from udecdash_updater import db, drift, foreign_keys, ledger, lines, plausibility, prints, refusals, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
+from udecdash_updater.line_blocks import UnlikeError
 from udecdash_updater.lines import Unkept
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.rejects import Reject, too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.staging import STAGING, Staged, Way, source, stage
+from udecdash_updater.staging import STAGING, Staged, Standing, Way, source, stage
 
 # Foreign keys that hang on each other need a turn each; a trigger that looks at other rows could go on for ever.
 _TURNS = 8
@@ -99,7 +100,7 @@ def _stage_again(settings: Settings, dump: Dump, one: Staged, refused: Mapping[s
     with db.told(f"staging {name}"), db.opened(settings) as connection, db.transaction(connection) as cursor:
         db.run(cursor, "load_session")
         db.run(cursor, "drop_staging", tables=db.identifier(STAGING, name))
-        return stage(cursor, one.table, dump.files[name], settings, refused)
+        return stage(cursor, one.table, dump.files[name], settings, Standing.of(cursor, [one.table]), refused)
 
 
 def demand_few_rejects(rejects: Sequence[Reject], settings: Settings) -> None:
@@ -116,25 +117,26 @@ def stage_all(settings: Settings, dump: Dump) -> list[Staged]:
     with db.told("preparing staging"), db.opened(settings) as connection, connection.cursor() as cursor:
         clear_staging(cursor)
         db.run(cursor, "create_differing")
+        db.run(cursor, "create_line_blocks")
+        standing = Standing.of(cursor, dump.full_tables())
     waiting: SimpleQueue[Table] = SimpleQueue()
     for table in sorted(dump.full_tables(), key=lambda t: -sum(f.size for f in dump.files[t.name])):
         waiting.put(table)
     with ThreadPoolExecutor(settings.load_connections) as pool, _drained(waiting):
-        streams = [pool.submit(_stream, settings, dump, waiting) for _ in range(settings.load_connections)]
+        streams = [pool.submit(_stream, settings, dump, standing, waiting) for _ in range(settings.load_connections)]
         staged = [one for stream in streams for one in stream.result()]
     return sorted(staged, key=lambda one: one.table.name)  # whichever stream was faster
 
 
-def _stream(settings: Settings, dump: Dump, waiting: SimpleQueue[Table]) -> list[Staged]:
+def _stream(settings: Settings, dump: Dump, standing: Standing, waiting: SimpleQueue[Table]) -> list[Staged]:
     """Stage tables from the queue, one after the other, until none is left."""
     staged = []
     with db.told("staging the tables"), db.opened(settings) as connection, _drained(waiting):
         with connection.cursor() as cursor:
             db.run(cursor, "load_session")
-            db.run(cursor, "create_tonights_lines")
         for table in _taken(waiting):
             with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
-                staged.append(stage(cursor, table, dump.files[table.name], settings))
+                staged.append(stage(cursor, table, dump.files[table.name], settings, standing))
     return staged
 
 
@@ -216,7 +218,7 @@ def _keep(cursor: db.Cursor, staged: Staged, taken: Decimal) -> Unkept | None:
     """Tonight's lines count from now on, unless somebody else has written; those that are still to be kept."""
     now = staged.kept
     if now and staged.way is not Way.BUILT:
-        now = lines.print_after(cursor, staged.table, now, taken)
+        now = prints.after(cursor, staged.table.name, now, taken)
     if now:
         lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, now)
         return None if staged.known else lines.unkept(staged.table, staged.counts)
@@ -236,7 +238,7 @@ def keep_lines(settings: Settings, published: Sequence[Published]) -> None:
         return
     with db.told("keeping the lines"), db.opened(settings) as connection:
         for one in unkept:
-            with contextlib.suppress(lines.UnlikeError, *db.BAD_ROW), db.transaction(connection) as cursor:
+            with contextlib.suppress(UnlikeError, *db.BAD_ROW), db.transaction(connection) as cursor:
                 lines.keep(cursor, one)
 
 
@@ -245,7 +247,7 @@ def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:
     if staged.way in (Way.BUILT, Way.FILLED) or not staged.kept or not staged.changes.any:
         return Decimal(0)
     same_row = db.statement("same_place") if staged.changes.placed else same_key(key_of(staged.table))
-    return lines.print_of_taken(cursor, staged.table, source(staged), same_row)
+    return prints.of_taken(cursor, staged.table.name, source(staged), same_row)
 
 
 def _write(cursor: db.Cursor, staged: Staged) -> bool:

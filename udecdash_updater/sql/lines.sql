@@ -1,8 +1,8 @@
--- recall_lines: what is kept of a table's last load, where the table has the columns that it had then
-select s.number, s.contents, s.counts, s.rows, s.print, s.newest
+-- recall_lines: what is kept of the last load of tables that have as many columns as they had then
+select s.table_name, s.number, s.shape, s.contents, s.counts, s.rows, s.print, s.newest, s.repeated
 from udecdash.line_sets s
-join pg_class c on c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
-where s.table_name = %(table)s and s.shape = %(shape)s and s.width = c.relnatts and s.published
+join pg_class c on c.relname = s.table_name and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+where s.table_name = any (%(tables)s) and s.width = c.relnatts and s.published
 
 -- table_print: how many rows a table holds, and a sum that changes with each row that somebody writes or takes away
 select count(*), coalesce(sum(hash_record_extended(row(ctid, xmin), 0)), 0) from {table}
@@ -26,29 +26,32 @@ returning number
 -- line_set: the number of what is kept of a table
 select number from udecdash.line_sets where table_name = %(table)s
 
--- create_lines: a table's lines by key; unlogged, it may be lost
-create unlogged table {lines} (key text, digest bigint)
+-- delete_line_blocks: a table's lines, when others will be kept
+delete from udecdash.line_blocks where number = %(number)s
 
--- lines_exist: whether a table's lines were kept
-select to_regclass(%(lines)s) is not null
+-- next_line_blocks: a table's lines, some blocks at a time
+select ordinal, digests from udecdash.line_blocks
+where number = %(number)s and ordinal > %(after)s order by ordinal limit %(most)s
 
--- create_tonights_lines: what the files hold tonight, one table after the other in one stream
-create temporary table if not exists _lines (key text, digest bigint) on commit delete rows
+-- line_keys: the keys in some blocks
+select ordinal, keys from udecdash.line_blocks where number = %(number)s and ordinal = any (%(ordinals)s)
 
--- empty_tonights_lines: where the same transaction looks at them twice
-delete from pg_temp._lines
+-- create_line_keys: the keys of all lines of one table
+create temporary table _line_keys (key text) on commit drop
 
--- lines_differing: lines that are new, other than they were, or gone, by key
-select coalesce(n.key, l.key), n.digest, l.digest is null
-from {lines} l full join pg_temp._lines n on l.key = n.key
-where l.digest is distinct from n.digest limit %(most)s
+-- repeated_keys: those that stand in more than one line
+select key from pg_temp._line_keys group by key having count(*) > 1 limit %(most)s
+
+-- lines_are_kept: they are whole
+update udecdash.line_sets set repeated = %(repeated)s::text[] where number = %(number)s
+
+-- create_line_blocks: for the publish: blocks that hold other lines by now
+create unlogged table if not exists udecdash_staging._line_blocks (
+    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null)
 
 -- create_differing: for the publish: rows of all tables that differ, as texts
 create unlogged table if not exists udecdash_staging._differing (
-    table_name text not null, kind text, line_key text not null, digest bigint, fields text[] not null)
-
--- record_differing: lines that differ
-insert into udecdash_staging._differing values %s
+    table_name text not null, kind text, fields text[] not null)
 
 -- differing_rows: those of one table as rows of it
 (select ctid as _place, kind as _kind, {columns} from udecdash_staging._differing where table_name = {table})
@@ -56,17 +59,19 @@ insert into udecdash_staging._differing values %s
 -- differing_value: one column of them
 fields[{place}]::{type} as {column}
 
--- judge_differing: what a line that differs does to its row
-update udecdash_staging._differing d set kind = judged.kind
-from (select s._place, case when s._kind = 'gone' and {target_key} is not null then 'gone'
+-- judge_differing: what a line that differs does to its row, each value of each being read. Of each kind: how many, the
+-- newest time of their rows as they are and as they will be; and whether two lines are of one row
+with judged as (
+    select s._place, s::text as _read, {target_newest} as _was, {staged_newest} as _will, {key},
+        case when s._kind = 'gone' and {target_key} is not null then 'gone'
         when s._kind = 'gone' then 'astray' when {target_key} is null then 'new' when {moved} then 'moved'
-        when ({target_columns}) is distinct from ({staged_columns}) then 'changed' else 'same' end as kind
-    from {staging} s left join {target} t on {same_key}) judged
-where d.ctid = judged._place
-
--- differing_kinds: how many lines of a table do what, each value of each being read; and whether two are of one row
-select _kind, count(s::text), exists (select from {staging} twice group by {key} having count(*) > 1)
-from {staging} s group by _kind
+        when ({target_columns}) is distinct from ({staged_columns}) then 'changed' else 'same' end as _becomes
+    from {staging} s left join {target} t on {same_key}),
+noted as (
+    update udecdash_staging._differing d set kind = judged._becomes from judged where d.ctid = judged._place)
+select _becomes, count(_read), max(_was), max(_will),
+    exists (select from judged group by {plain_key} having count(*) > 1)
+from judged group by _becomes
 
 -- differing_claims: whether a row to be written has a unique value of another one
 select exists (
@@ -82,14 +87,17 @@ select max(greatest({times})) from (
     select {times} from {target} t where not exists (select from {staging} s where {same_key})
     union all select {times} from {staging} s where s._kind <> 'gone') as rows
 
--- renew_lines: the table's lines become those of tonight
-with gone as (delete from {lines} l using udecdash_staging._differing d
-    where d.table_name = %(table)s and l.key = d.line_key)
-insert into {lines} (key, digest)
-select line_key, digest from udecdash_staging._differing where table_name = %(table)s and kind <> 'gone'
+-- greatest: of several times
+greatest({times})
+
+-- renew_line_blocks: the table's lines become those of tonight
+insert into udecdash.line_blocks
+select number, ordinal, digests, keys from udecdash_staging._line_blocks where number = %(number)s
+on conflict (number, ordinal) do update set digests = excluded.digests, keys = excluded.keys
 
 -- publish_lines: what was kept counts from now on
 update udecdash.line_sets s set published = true, shape = coalesce(%(shape)s, shape), contents = %(contents)s,
-    counts = %(counts)s::bigint[], rows = %(rows)s, newest = %(newest)s, print = %(print)s, width = c.relnatts
+    counts = %(counts)s::bigint[], repeated = case when %(shape)s::text is null then repeated end, rows = %(rows)s,
+    newest = %(newest)s, print = %(print)s, width = c.relnatts
 from pg_class c
 where s.table_name = %(table)s and c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))

@@ -1,18 +1,20 @@
 -- table_exists: whether DB_SCHEMA has the table
 select to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) is not null
 
--- table_columns: in order: name, type, ENUM's oid, generated, identity, NOT NULL, base type, exact collation, referenced
-select a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end, a.attgenerated <> '',
-    a.attidentity = 'a', a.attnotnull, format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null),
-    coalesce(c.collisdeterministic, true), exists (
-        select from pg_trigger g
+-- table_columns: of tables in DB_SCHEMA, in order: table, name, type, ENUM's oid, generated, identity, NOT NULL, base
+-- type, exact collation, referenced
+select r.relname::text, a.attname, format_type(a.atttypid, a.atttypmod), case t.typtype when 'e' then t.oid end,
+    a.attgenerated <> '', a.attidentity = 'a', a.attnotnull,
+    format_type(case t.typtype when 'd' then t.typbasetype else t.oid end, null),
+    coalesce(c.collisdeterministic, true), r.oid in (
+        select g.tgrelid from pg_trigger g
         where g.tgfoid in ('"RI_FKey_noaction_del"'::regproc, '"RI_FKey_restrict_del"'::regproc,
-            '"RI_FKey_cascade_del"'::regproc, '"RI_FKey_setnull_del"'::regproc, '"RI_FKey_setdefault_del"'::regproc)
-        and g.tgrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)))
-from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation c on c.oid = a.attcollation
-where a.attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+            '"RI_FKey_cascade_del"'::regproc, '"RI_FKey_setnull_del"'::regproc, '"RI_FKey_setdefault_del"'::regproc))
+from pg_class r join pg_attribute a on a.attrelid = r.oid join pg_type t on t.oid = a.atttypid
+left join pg_collation c on c.oid = a.attcollation
+where r.relname = any (%(tables)s) and r.relnamespace = to_regnamespace(quote_ident(current_schema()))
   and a.attnum > 0 and not a.attisdropped
-order by a.attnum
+order by r.oid, a.attnum
 
 -- enum_labels: the labels of an ENUM type
 select enumlabel from pg_enum where enumtypid = %(type)s order by enumsortorder
@@ -21,25 +23,26 @@ select enumlabel from pg_enum where enumtypid = %(type)s order by enumsortorder
 select n.nspname, t.typname, pg_has_role(current_user, t.typowner, 'usage')
 from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.oid = %(type)s
 
--- row_checks: what CHECKs ask of a single row: name, condition, the columns that it reads
-select conname::text, pg_get_expr(conbin, conrelid), array(
-    select attname::text from pg_attribute where attrelid = conrelid and attnum = any (conkey))
-from pg_constraint
-where conrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) and contype = 'c'
-  and 0 < all (conkey) and pg_get_constraintdef(oid) not like '%%NOT ENFORCED'
-order by conname
+-- row_checks: what CHECKs ask of a single row: table, name, condition, the columns that it reads
+select r.relname::text, k.conname::text, pg_get_expr(k.conbin, k.conrelid), array(
+    select attname::text from pg_attribute where attrelid = k.conrelid and attnum = any (k.conkey))
+from pg_class r join pg_constraint k on k.conrelid = r.oid
+where r.relname = any (%(tables)s) and r.relnamespace = to_regnamespace(quote_ident(current_schema()))
+  and k.contype = 'c' and 0 < all (k.conkey) and pg_get_constraintdef(k.oid) not like '%%NOT ENFORCED'
+order by k.conname
 
--- unique_indexes: the unique indexes of a table, the primary key's too: terms, condition, the columns they read; and
--- those of exclusion constraints, which are not unique
-select array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, i.indnkeyatts) n order by n),
+-- unique_indexes: the unique indexes of tables, the primary keys' too: table, terms, condition, the columns they read;
+-- and those of exclusion constraints, which are not unique
+select r.relname::text,
+    array(select pg_get_indexdef(i.indexrelid, n, true) from generate_series(1, i.indnkeyatts) n order by n),
     pg_get_expr(i.indpred, i.indrelid, true),
     array(select a.attname::text from pg_attribute a where a.attrelid = i.indrelid and a.attnum in (
         select unnest((i.indkey::int2[])[0:i.indnkeyatts - 1])
         union select d.refobjsubid from pg_depend d where d.classid = 'pg_class'::regclass
             and d.objid = i.indexrelid and d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid
             and d.refobjsubid > 0)), i.indisunique
-from pg_index i
-where i.indrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+from pg_class r join pg_index i on i.indrelid = r.oid
+where r.relname = any (%(tables)s) and r.relnamespace = to_regnamespace(quote_ident(current_schema()))
   and (i.indisunique or i.indisexclusion)
 order by i.indexrelid
 

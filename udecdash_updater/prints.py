@@ -1,0 +1,39 @@
+"""A table's print: a sum over places and transactions of its rows, which tells whether anybody wrote into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from udecdash_updater import db
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """How many rows a table holds, and a sum that changes with each of them that somebody writes or takes away."""
+
+    rows: int
+    places: Decimal
+
+
+def take(cursor: db.Cursor, table: db.Composable) -> Print | None:
+    """The print of a table; None where the server cannot tell any."""
+    if db.version(cursor) < db.HASHES_RECORDS:
+        return None
+    return Print(*db.one(cursor, "table_print", table=table))
+
+
+def of_taken(cursor: db.Cursor, table: str, staging: db.Composable, same_row: db.Composable) -> Decimal:
+    """What a table's print will lose of the rows that stand there now, by a publish of what differs in `staging`."""
+    target = db.identifier(table)
+    part: Decimal = db.one(cursor, "print_of_taken", target=target, staging=staging, same_row=same_row)[0]
+    return part
+
+
+def after(cursor: db.Cursor, table: str, before: Print, taken: Decimal) -> Print | None:
+    """The table's print at the end of a transaction that took away what `of_taken` told as `taken`.
+
+    None where the rows that it left alone are not those of `before`: somebody else has written.
+    """
+    held, places, left = db.one(cursor, "print_after", table=db.identifier(table))
+    return Print(held, places) if left == before.places - taken else None
