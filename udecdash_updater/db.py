@@ -303,6 +303,7 @@ def copy_in(cursor: Cursor, table: Composable, columns: Sequence[str], source: R
     return arrived
 
 
+_ODD = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -310,7 +311,9 @@ def field(value: object) -> str:
     """A Python value (text, number, boolean, None) as COPY reads it."""
     if value is None:
         return "\\N"
-    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    return value.translate(_ESCAPES) if _ODD.search(value) else value
 
 
 def copy_rows(cursor: Cursor, table: Composable, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import chain
 
-from udecdash_updater import db, rows, words
+from udecdash_updater import db, prints, rows, words
 from udecdash_updater.canvas import Found, key_of
 from udecdash_updater.changes import Changes, comparable, differ, same_key
 from udecdash_updater.dump import Table
@@ -20,7 +21,6 @@ from udecdash_updater.lines import Differing, Known
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
-_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _WRITTEN = ("gone", "changed", "moved")
 _ROUNDED = timedelta(milliseconds=2)  # what is kept of the newest time has no microseconds
 _LENGTH = re.compile(r"character varying\((\d+)\)")
@@ -28,10 +28,11 @@ _LENGTH = re.compile(r"character varying\((\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the lines that differ will do to their table, and the newest time that is in it then."""
+    """What the lines that differ will do to their table, the newest time that is in it then, what its print loses."""
 
     changes: Changes
     newest: datetime | None
+    taken: Decimal
 
 
 def can_be_judged(table: Table, found: Found) -> bool:
@@ -71,16 +72,21 @@ def judge(
     newest = _newest(known, kinds) if times else None
     if times and newest is None:
         newest = _newest_of_all(cursor, table, staging, times)
-    return Judged(Changes(gone, new, changed, moved), newest)
+    taken = sum((kind.places for name, kind in kinds.items() if name in _WRITTEN), Decimal(0))
+    return Judged(Changes(gone, new, changed, moved), newest, taken)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Lines that do the same: how many, the newest time of their rows before and after, whether two are of one row."""
+    """Lines that do the same: how many, the newest time of their rows before and after, and the sum of their places.
+
+    `twice`: whether two lines, of this kind or another, are of one row.
+    """
 
     rows: int
     was: datetime | None
     will: datetime | None
+    places: Decimal
     twice: bool
 
 
@@ -111,6 +117,7 @@ def _judge(
         "target_key": db.identifiers(key[:1], prefix="t"),
         "target_columns": comparable(names, found, "t"),
         "staged_columns": comparable(names, found, "s"),
+        "place": prints.place("t"),
         "target_newest": _greatest(times, "t"),
         "staged_newest": _greatest(times, "s"),
         "moved": differ(found.kept_apart(table), found),
@@ -200,7 +207,11 @@ def _field(field: bytes) -> str | None:
 
 def _array(values: Sequence[str | None]) -> str:
     """The values as PostgreSQL writes an array of texts."""
-    return "{" + ",".join(['"' + v.translate(_QUOTED) + '"' if v is not None else "NULL" for v in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else f'"{_quoted(value)}"' for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _key_alone(table: Table, key: str) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 
 from udecdash_updater import changes, db, differences, labels, limits, lines, prints, repeats
@@ -43,7 +44,7 @@ class Staged:
 
     `had`: how many rows the table holds. `newest`: when the newest of the rows was created or changed, where the
     table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will be,
-    and this is the print of the table before it, or of the one that was built.
+    and this is the print of the table before it, or of the one that was built; `taken`: what it will lose of it.
     """
 
     table: Table
@@ -56,6 +57,7 @@ class Staged:
     newest: datetime | None = None
     known: Known | None = None
     kept: Print | None = None
+    taken: Decimal = Decimal(0)
 
     @property
     def loaded(self) -> int:
@@ -140,7 +142,8 @@ def _differing(cursor: db.Cursor, table: Table, found: Found, files: Sequence[Du
     except (UnlikeError, *db.BAD_ROW):
         return None
     counts = differing.counts
-    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, judged.newest, known)
+    newest, taken = judged.newest, judged.taken
+    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, newest, known, taken=taken)
 
 
 def stage_from(

@@ -21,6 +21,7 @@ from udecdash_updater.lines import Unkept
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
+from udecdash_updater.prints import Print
 from udecdash_updater.rejects import Reject, too_many
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, Standing, Way, source, stage
@@ -206,21 +207,29 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
     with db.told(f"publishing {name}"):
         taken = _print_of_taken(cursor, staged)
         written = staged.way is Way.BUILT or _write(cursor, staged)
-        has = db.one(cursor, "count_rows", table=db.identifier(name))[0]
+        after, has = _stands(cursor, staged, taken)
     if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
         told = say("table interferes", table=name, has=has, staged=staged.loaded)
         raise TableError(told, hint=refusals.meddling(cursor, name))
-    unkept = _keep(cursor, staged, taken)
+    unkept = _keep(cursor, staged, after)
     return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
 
 
-def _keep(cursor: db.Cursor, staged: Staged, taken: Decimal) -> Unkept | None:
+def _stands(cursor: db.Cursor, staged: Staged, taken: Decimal) -> tuple[Print | None, int]:
+    """The table's print now, None where somebody else has written or nobody asks; and how many rows it holds."""
+    if staged.kept and staged.way is Way.BUILT:
+        return staged.kept, staged.kept.rows
+    if staged.kept:
+        return prints.after(cursor, staged.table.name, staged.kept, taken)
+    if staged.way is Way.DIFFERING:  # its files hold what they held, and nothing was written
+        return None, staged.had
+    return None, db.one(cursor, "count_rows", table=db.identifier(staged.table.name))[0]
+
+
+def _keep(cursor: db.Cursor, staged: Staged, after: Print | None) -> Unkept | None:
     """Tonight's lines count from now on, unless somebody else has written; those that are still to be kept."""
-    now = staged.kept
-    if now and staged.way is not Way.BUILT:
-        now = prints.after(cursor, staged.table.name, now, taken)
-    if now:
-        lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, now)
+    if after:
+        lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, after)
         return None if staged.known else lines.unkept(staged.table, staged.counts)
     if staged.kept:
         lines.forget(cursor, staged.table)
@@ -244,8 +253,8 @@ def keep_lines(settings: Settings, published: Sequence[Published]) -> None:
 
 def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:
     """The part of the table's print that the publish takes away."""
-    if staged.way in (Way.BUILT, Way.FILLED) or not staged.kept or not staged.changes.any:
-        return Decimal(0)
+    if staged.way is not Way.CHANGED or not staged.kept or not staged.changes.any:
+        return staged.taken
     same_row = db.statement("same_place") if staged.changes.placed else same_key(key_of(staged.table))
     return prints.of_taken(cursor, staged.table.name, source(staged), same_row)
 

@@ -68,7 +68,7 @@ def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]],
         assert walk.passed == len(before)
         blocks = after(blocks, walk)
         assert keys_in(blocks) == [key(one) for one in tonight]
-        assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)  # noqa: SLF001 - the same
+        assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)
         before = tonight
 
 

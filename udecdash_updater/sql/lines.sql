@@ -4,19 +4,23 @@ from udecdash.line_sets s
 join pg_class c on c.relname = s.table_name and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
 where s.table_name = any (%(tables)s) and s.width = c.relnatts and s.published
 
+-- place: a number that no other row has had in the table; transactions are counted from the first one, 3, because an xid
+-- is no number
+hashtidextended({tid}, age('3'::xid)::bigint - age({xmin}))
+
 -- table_print: how many rows a table holds, and a sum that changes with each row that somebody writes or takes away
-select count(*), coalesce(sum(hash_record_extended(row(ctid, xmin), 0)), 0) from {table}
+select count(*), coalesce(sum({place}), 0) from {table}
 
 -- print_of_taken: the part of that sum which the rows have that a publish will change or take away
-select coalesce(sum(hash_record_extended(row(t.ctid, t.xmin), 0)), 0)
-from {target} t join {staging} s on {same_row} where s._kind in ('gone', 'changed', 'moved')
+select coalesce(sum({place}), 0) from {target} t join {staging} s on {same_row}
+where s._kind in ('gone', 'changed', 'moved')
 
 -- same_place: a row of a table without a key
 t.ctid = s._place
 
 -- print_after: rows and sum as they are now, and the part of the sum which this transaction has not written
 select count(*), coalesce(sum(place), 0), coalesce(sum(place) filter (where xmin <> pg_current_xact_id()::xid), 0)
-from (select xmin, hash_record_extended(row(ctid, xmin), 0) as place from {table} offset 0) places
+from (select xmin, {place} as place from {table} offset 0) places
 
 -- forget_line_set: what is kept no longer tells what the table holds
 insert into udecdash.line_sets (table_name) values (%(table)s)
@@ -47,11 +51,13 @@ update udecdash.line_sets set repeated = %(repeated)s::text[] where number = %(n
 
 -- create_line_blocks: for the publish: blocks that hold other lines by now
 create unlogged table if not exists udecdash_staging._line_blocks (
-    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null)
+    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null);
+create index on udecdash_staging._line_blocks (number)
 
 -- create_differing: for the publish: rows of all tables that differ, as texts
 create unlogged table if not exists udecdash_staging._differing (
-    table_name text not null, kind text, fields text[] not null)
+    table_name text not null, kind text, fields text[] not null) with (fillfactor = 80);
+create index on udecdash_staging._differing (table_name)
 
 -- differing_rows: those of one table as rows of it
 (select ctid as _place, kind as _kind, {columns} from udecdash_staging._differing where table_name = {table})
@@ -60,16 +66,16 @@ create unlogged table if not exists udecdash_staging._differing (
 fields[{place}]::{type} as {column}
 
 -- judge_differing: what a line that differs does to its row, each value of each being read. Of each kind: how many, the
--- newest time of their rows as they are and as they will be; and whether two lines are of one row
+-- newest time of their rows as they are and as they will be, the sum of their places; and whether two lines are of one row
 with judged as (
-    select s._place, s::text as _read, {target_newest} as _was, {staged_newest} as _will, {key},
+    select s._place, s::text as _read, {place} as _was_at, {target_newest} as _was, {staged_newest} as _will, {key},
         case when s._kind = 'gone' and {target_key} is not null then 'gone'
         when s._kind = 'gone' then 'astray' when {target_key} is null then 'new' when {moved} then 'moved'
         when ({target_columns}) is distinct from ({staged_columns}) then 'changed' else 'same' end as _becomes
-    from {staging} s left join {target} t on {same_key}),
+    from (select * from {staging} s offset 0) s left join {target} t on {same_key}),
 noted as (
     update udecdash_staging._differing d set kind = judged._becomes from judged where d.ctid = judged._place)
-select _becomes, count(_read), max(_was), max(_will),
+select _becomes, count(_read), max(_was), max(_will), coalesce(sum(_was_at), 0),
     exists (select from judged group by {plain_key} having count(*) > 1)
 from judged group by _becomes
 
