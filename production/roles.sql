@@ -32,6 +32,11 @@ begin
     -- Jobs gather their rows in temporary tables.
     execute format('grant temporary on database %I to udecdash_loader, udecdash_worker', current_database());
 
+    -- Their sessions compress the pages that the WAL gets whole, where the server has lz4.
+    if current_setting('server_version_num')::integer >= 150000 then
+        execute 'grant set on parameter wal_compression to udecdash_loader, udecdash_worker';
+    end if;
+
     -- Until version 14 everybody might create things in public, and so put them in others' way.
     revoke create on schema public from public;
     execute format('create schema if not exists %I', schema_name);

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from udecdash_updater import dap_schema, db, lines
+from udecdash_updater import dap_schema, db, lines, prints
 from udecdash_updater.canvas import Found, look
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
@@ -99,13 +99,13 @@ def marks(cursor: db.Cursor, names: Sequence[str], ids: Ids) -> dict[str, str]:
     Whoever writes a row of a source changes it, we or somebody by hand. Empty where the server cannot tell.
     """
     sources = dict.fromkeys(source for name in names for source in RELATIONS[name])
-    prints = {source: lines.take_print(cursor, _rows_of(source)) for source in sources}
-    users = lines.take_print(cursor, db.identifier("udecdash", "dap_users"))
+    held = {source: prints.take(cursor, _rows_of(source)) for source in sources}
+    users = prints.take(cursor, db.identifier("udecdash", "dap_users"))
     if users is None:
         return {}
     found = {}
     for name in names:
-        made_of = (db.statements()[f"dap_{name}"], ids.shard, users, [prints[source] for source in RELATIONS[name]])
+        made_of = (db.statements()[f"dap_{name}"], ids.shard, users, [held[source] for source in RELATIONS[name]])
         found[name] = hashlib.sha256(repr(made_of).encode()).hexdigest()
     return found
 
@@ -135,14 +135,15 @@ def stage(cursor: db.Cursor, table: Table, ids: Ids, mark: str, settings: Settin
 
     with db.told(f"making {table.name}"):
         found = look(cursor, table.name)
-        was = lines.take_print(cursor, db.identifier(table.name)) if found.types else None
-        if was and (known := lines.recall(cursor, table, found, was)) and known.holds([file]):
+        was = prints.take(cursor, db.identifier(table.name)) if found.types else None
+        known = lines.recall(cursor, [table]).get(table.name)
+        if was and known and known.is_of(table, found, was) and known.holds([file]):
             return unchanged(table, found, [file], known)
         lines.forget(cursor, table)
         staged = stage_from(cursor, table, fill, settings)
         db.run(cursor, "dap_forget_staged")
         if staged.way is Way.BUILT:
-            was = lines.take_print(cursor, db.identifier(STAGING, table.name))
+            was = prints.take(cursor, db.identifier(STAGING, table.name))
         return replace(staged, kept=was if mark and lines.can_be_kept(table, staged.counts) else None)
 
 

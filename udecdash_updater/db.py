@@ -39,6 +39,7 @@ REFUSED = (*BAD_ROW, psycopg2.errors.RaiseException)
 Row = tuple[Any, ...]
 Composable = sql.Composable
 
+_GRANTS_PARAMETERS = 15
 HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
 LOADER = "udecdash-updater"  # the application_name of a run's sessions
 WORKER = "udecdash-updater worker"  # and that of jobs
@@ -83,6 +84,8 @@ def connect(settings: Settings, *, name: str = LOADER, patient: bool = False) ->
                 statement("prepare_session"),
                 {"schema": settings.db_schema, "lock_timeout": "0" if patient else _LOCK_TIMEOUT},
             )
+            if version(cursor) >= _GRANTS_PARAMETERS:
+                cursor.execute(statement("compress_wal"))
         return connection
 
 

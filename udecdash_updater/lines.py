@@ -39,7 +39,8 @@ _NONE: frozenset[bytes] = frozenset()
 class Known:
     """What is kept of a table's last load.
 
-    `counts`: as FileCount has them. `repeated`: keys that stood in more than one line; None where no lines are kept.
+    `counts`: as FileCount has them. `repeated`: keys that stood in more than one line. `lines`: how many the blocks
+    hold; None where no lines are kept.
     """
 
     number: int
@@ -48,7 +49,8 @@ class Known:
     counts: tuple[tuple[int, int, int, int], ...]
     print: Print
     newest: datetime | None
-    repeated: frozenset[bytes] | None
+    repeated: frozenset[bytes]
+    lines: int | None
 
     @property
     def rows(self) -> int:
@@ -97,9 +99,10 @@ def recall(cursor: db.Cursor, tables: Sequence[Table]) -> dict[str, Known]:
             tuple(map(tuple, counts)),
             Print(held, places),
             newest,
-            None if repeated is None else frozenset(key.encode() for key in repeated),
+            frozenset(key.encode() for key in repeated or ()),
+            held_lines,
         )
-        for name, number, shape, contents, counts, held, places, newest, repeated in kept
+        for name, number, shape, contents, counts, held, places, newest, repeated, held_lines in kept
     }
 
 
@@ -135,7 +138,7 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
     told = sorted(key.decode() for key in repeated)
-    db.run(cursor, "lines_are_kept", {"number": number, "repeated": told})
+    db.run(cursor, "lines_are_kept", {"number": number, "repeated": told}, lines=db.statement("lines_in_blocks"))
 
 
 def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: Known) -> Differing:
@@ -144,7 +147,7 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     Raises UnlikeError when there are too many of them, when what is kept is not whole, or when the columns of a file
     stand in another order.
     """
-    if known.repeated is None or not all(_as_declared(table, file) for file in files):
+    if known.lines is None or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
     key, reading = _key(table), _Reading(table, files, known.repeated)
     walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
@@ -154,7 +157,7 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
             _stage(cursor, known, walk)
     walk.end()
     _stage(cursor, known, walk)
-    if walk.passed != known.rows - len(known.repeated):
+    if walk.passed != known.lines:
         raise UnlikeError
     lines = (*walk.new, *reading.apart.values())
     there = {key(line) for line in lines}
@@ -180,7 +183,8 @@ def publish(
     contents = list(_contents([count.file for count in counts]))
     numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
     told = {"shape": shape, "contents": contents, "counts": numbers, "rows": now.rows, "newest": newest}
-    db.run(cursor, "publish_lines", {"table": table.name, "print": now.places, **told})
+    counted = db.statement("lines_in_blocks")
+    db.run(cursor, "publish_lines", {"table": table.name, "print": now.places, **told}, lines=counted)
 
 
 class _Reading:

@@ -18,7 +18,7 @@ from tests.installation import ROOT, Installation, install, rows
 from tests.mail import mail_server
 from tests.nights import truth as told
 from tests.support import connect, short_home
-from udecdash_updater import embedded
+from udecdash_updater import db, embedded
 from udecdash_updater.queues import queue_names
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -109,6 +109,17 @@ def refused(settings: Settings, statement: str) -> bool:
     return False
 
 
+def _loader_and_worker_compress_the_wal(settings: Settings, database: Connection) -> None:
+    [(can,)] = rows(database, "select 'lz4' = any(enumvals) from pg_settings where name = 'wal_compression'")
+    if database.server_version < 150000 or not can:
+        pytest.skip(
+            "no account can be allowed to set wal_compression before PostgreSQL 15, or it was built without lz4"
+        )
+    for account, wanted in ((LOADER, "lz4"), (WORKER, "lz4"), (READER, "off")):
+        with db.opened(as_account(settings, account)) as session:
+            assert rows(session, "show wal_compression") == [(wanted,)]
+
+
 def test_two_nights_with_accounts_of_least_privilege(
     cluster: Settings, home: Path, redis_url: str, small_nights: Path
 ) -> None:
@@ -129,6 +140,7 @@ def test_two_nights_with_accounts_of_least_privilege(
         _loader_owns_its_tables_and_is_no_more(database)
         _worker_writes_interactions_only(settings, database)
         _reader_reads_all_and_writes_nothing(settings, database)
+        _loader_and_worker_compress_the_wal(settings, database)
         before = rights(database)
         run_script(database)
         assert rights(database) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -368,3 +369,44 @@ def test_a_server_that_hashes_no_rows_loads_all_lines_each_night(
         site.night(items)
         assert rows(database, _AS_IT_IS) == expected(items)
     assert rows(database, "select count(*) from udecdash.line_sets where published") == [(0,)]
+
+
+def test_files_that_were_changed_between_their_load_and_the_keeping_are_not_kept(
+    site: Site, database: Connection, monkeypatch: pytest.MonkeyPatch, copied: list[str], tmp_path: Path
+) -> None:
+    keep = lines.keep
+
+    def meddled(cursor: db.Cursor, unkept: lines.Unkept) -> None:
+        for count in unkept.counts:
+            content = gzip.decompress(count.file.path.read_bytes())
+            count.file.path.write_bytes(gzip.compress(content.replace(b"n5", b"never loaded")))
+        keep(cursor, unkept)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lines, "keep", meddled)
+        site.night(ITEMS)
+    copied.clear()
+    tonight = [*ITEMS[:4], line(5, name="never loaded"), *ITEMS[5:]]
+    assert changes(site.night(tonight)) == (20, 0, 1, 0)
+    assert TABLE in copied
+    assert rows(database, _AS_IT_IS) == expected(tonight)
+
+
+def test_keys_that_stand_twice_are_judged_every_night_and_the_first_line_counts(
+    site: Site, database: Connection, copied: list[str]
+) -> None:
+    one, other = line(4, name="one"), line(4, name="other")
+    first = [*ITEMS[:3], one, *ITEMS[4:], other]
+    site.night(first)
+    copied.clear()
+    nights: list[list[bytes]] = [
+        [*ITEMS[:3], other, *ITEMS[4:], one],  # the same lines in another order
+        [*ITEMS[:3], *ITEMS[4:], one],  # one of them is left
+        [*ITEMS[:3], *ITEMS[4:]],
+        first,
+    ]
+    for tonight in nights:
+        site.night(tonight, accept=["all"])
+        once = {one.partition(b"\t")[0]: one for one in reversed(tonight)}
+        assert rows(database, _AS_IT_IS) == expected(list(once.values()))
+    assert not copied

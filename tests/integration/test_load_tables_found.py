@@ -181,7 +181,7 @@ def test_a_table_that_we_make_has_its_keys_and_the_grants_promised_for_the_schem
     indexes = "select indexname::text, schemaname::text from pg_indexes where tablename = 'item_dim' order by 1"
     assert rows(database, indexes) == [("item_dim_canvas_id_key", "public"), ("item_dim_pkey", "public")]
     assert rows(database, "select relpersistence::text, reloptions from pg_class where relname = 'item_dim'") == [
-        ("p", None)
+        ("p", ["fillfactor=95"])
     ]
     execute(database, "drop owned by udt_reader; drop role udt_reader")
 

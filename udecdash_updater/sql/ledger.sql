@@ -7,6 +7,11 @@ select set_config('search_path', quote_ident(%(schema)s), false), set_config('ti
     case when current_setting('server_version_num')::integer >= 140000
         then set_config('client_connection_check_interval', '5s', false) end
 
+-- compress_wal: the pages that the WAL gets whole after each checkpoint take a third of their size, where we may say so
+select set_config(name, 'lz4', false) from pg_settings
+where name = 'wal_compression' and setting = 'off' and 'lz4' = any (enumvals)
+  and has_parameter_privilege(name, 'set')
+
 -- schema_exists: asked first, because CREATE SCHEMA IF NOT EXISTS wants rights that nobody needs for a schema there
 select exists (select from pg_namespace where nspname = %(schema)s)
 

@@ -67,8 +67,8 @@ drop table if exists {tables} cascade
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'udecdash_staging' and c.relkind = 'r'
 
--- stage_new: a table that is not there yet is built aside, whole
-create table {table} ({parts})
+-- stage_new: a table that is not there yet is built aside, whole; a row that changes finds room beside the old one
+create table {table} ({parts}) with (fillfactor = 95)
 
 -- stage_all: every row for an empty table; unlogged, dropped after the run
 create unlogged table {table} ({parts}) with (autovacuum_enabled = off)

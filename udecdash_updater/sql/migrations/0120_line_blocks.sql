@@ -1,7 +1,7 @@
 -- A table's lines are kept in blocks, for a walk beside tonight's lines that reads each of them once.
 -- number: the line set. ordinal: blocks of a table stand in its order. digests: of 8 bytes each, of the lines but those
 -- of repeated keys. keys: theirs, each ended by a newline. A block may be empty. Unlogged: it may be lost.
--- repeated: keys that stood in more than one line; null where no lines are kept.
+-- repeated: keys that stood in more than one line. lines: how many the blocks hold. Null where no lines are kept.
 do $$
 declare left_over text;
 begin
@@ -13,7 +13,7 @@ begin
     end loop;
 end $$;
 
-alter table udecdash.line_sets add column repeated text[];
+alter table udecdash.line_sets add column repeated text[], add column lines bigint;
 update udecdash.line_sets set published = false;
 
 create unlogged table udecdash.line_blocks (
