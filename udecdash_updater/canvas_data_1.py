@@ -19,7 +19,7 @@ from udecdash_updater import (
 )
 from udecdash_updater.dump import Dump, DumpFile
 from udecdash_updater.errors import UpdaterError
-from udecdash_updater.language import say
+from udecdash_updater.language import Told, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
 
@@ -90,7 +90,7 @@ def _new_requests(night: Night, found: Dump) -> tuple[DumpFile, ...]:
     return dump.new_request_files(found, loaded, compare=not night.settings.first_data_update)
 
 
-def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, str]]:
+def _verify(night: Night, found: Dump) -> tuple[list[DumpFile], dict[DumpFile, Told]]:
     files = [*_full_files(found), *_new_requests(night, found)]
     with night.progress.over(files):
         return dump.verify(files, threads=night.settings.load_connections)
@@ -100,7 +100,7 @@ def _full_files(found: Dump) -> list[DumpFile]:
     return [file for table in found.full_tables() for file in found.files[table.name]]
 
 
-def _fetch_again(night: Night, damaged: dict[DumpFile, str]) -> None:
+def _fetch_again(night: Night, damaged: dict[DumpFile, Told]) -> None:
     aside = night.data_files.parent / f".{night.data_files.name}-damaged"
     moved = [(file, dump.set_aside(file, aside)) for file in damaged]
     night.warn(say("damaged moved", count=len(moved), folder=aside))

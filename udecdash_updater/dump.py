@@ -13,7 +13,7 @@ from pathlib import Path
 
 from udecdash_updater import rows
 from udecdash_updater.errors import DumpError, SettingsError
-from udecdash_updater.language import because, joined, say
+from udecdash_updater.language import Told, because, joined, say
 from udecdash_updater.logs import LOGGER
 
 REQUESTS = "requests"
@@ -193,7 +193,7 @@ def _unpacked_files(
     return files
 
 
-def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFile], dict[DumpFile, str]]:
+def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFile], dict[DumpFile, Told]]:
     """Read each file to its end. The sound ones, and the damaged ones, each with what is wrong.
 
     Sound requests files come with their earliest timestamp, by which they are loaded in order (rule R14), archives of
@@ -203,17 +203,17 @@ def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFil
     with ThreadPoolExecutor(threads) as pool:
         verdicts = list(zip(listed, pool.map(_read_through, listed), strict=True))
     sound = [verdict for _, verdict in verdicts if isinstance(verdict, DumpFile)]
-    return sound, {file: verdict for file, verdict in verdicts if isinstance(verdict, str)}
+    return sound, {file: verdict for file, verdict in verdicts if not isinstance(verdict, DumpFile)}
 
 
-def _read_through(file: DumpFile) -> DumpFile | str:
+def _read_through(file: DumpFile) -> DumpFile | Told:
     """The file with what reading it tells, or what is wrong with it."""
     try:
         if file.table == REQUESTS and "timestamp" in file.columns:
             return replace(file, earliest=rows.earliest(file.path, file.columns.index("timestamp")))
         return file if file.header else replace(file, content=rows.content(file.path))
     except DumpError as error:
-        return error.detail
+        return error.short
 
 
 def as_verified(found: Dump, sound: Iterable[DumpFile]) -> Dump:
@@ -223,7 +223,7 @@ def as_verified(found: Dump, sound: Iterable[DumpFile]) -> Dump:
     return replace(found, files=files)
 
 
-def damaged_error(damaged: Mapping[DumpFile, str]) -> DumpError:
+def damaged_error(damaged: Mapping[DumpFile, Told]) -> DumpError:
     """The error of a dump with damaged files, each with what is wrong, as `verify` tells them."""
     told = joined((say("of table", table=file.table, why=why) for file, why in damaged.items()), before="\n  - ")
     return DumpError(

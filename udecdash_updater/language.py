@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import errno
 import functools
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -96,7 +95,7 @@ def because(error: OSError) -> Told:
     name = errno.errorcode.get(error.errno or 0, "")
     if f"os {name}" in catalogue():
         return say(f"os {name}")
-    return error.strerror or (os.strerror(error.errno) if error.errno else type(error).__name__)
+    return error.strerror or str(error) or type(error).__name__
 
 
 def written(value: float, kind: str, language: str) -> str:

@@ -16,7 +16,7 @@ from email.utils import format_datetime, localtime, make_msgid
 from udecdash_updater import pages
 from udecdash_updater.bounded import within
 from udecdash_updater.errors import NoticeError
-from udecdash_updater.language import Told, say
+from udecdash_updater.language import Both, Told, because, say, text
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words, one_line
 from udecdash_updater.settings import Settings
@@ -117,7 +117,7 @@ def _within_limit(settings: Settings, talk: Callable[[], Refused], hide: Callabl
     try:
         return within(LIMIT, talk)
     except (OSError, ValueError) as error:  # smtplib's and ssl's errors are OSErrors
-        raise NoticeError(say("mail server", **_server(settings), why=one_line(hide(_reason(error))))) from None
+        raise NoticeError(say("mail server", **_server(settings), why=_shown(_reason(error), hide))) from None
 
 
 def _deliver(settings: Settings, message: EmailMessage, recipients: list[str]) -> Refused:
@@ -180,13 +180,19 @@ def _domain(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9.-]{1,253}", name) else "localhost"
 
 
-def _reason(error: Exception) -> str:
+def _shown(told: Told, hide: Callable[[str], str]) -> Both:
+    return Both(*(one_line(hide(text(told, language))) for language in ("en", "es")))
+
+
+def _reason(error: Exception) -> Told:
     if isinstance(error, smtplib.SMTPResponseException):
         return _answer(error.smtp_code, error.smtp_error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {error.verify_message}"
+        return say("web certificate", why=error.verify_message)
     if isinstance(error, UnicodeError):  # its text would quote the password
-        return "SMTP_HOST, SMTP_USER or SMTP_PASS holds characters beyond ASCII"
+        return say("mail beyond ascii")
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | smtplib.SMTPException):
+        return because(error)
     return str(error) or type(error).__name__
 
 

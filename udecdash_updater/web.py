@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from udecdash_updater.bounded import within
 from udecdash_updater.errors import NoticeError
-from udecdash_updater.language import say
+from udecdash_updater.language import Told, because, say
 from udecdash_updater.version import VERSION
 
 LIMIT = 10.0  # seconds for everything, looking its name up included
@@ -60,14 +60,13 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or "no host"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Told:
     """Why, in words that hold nothing of the address or of the answer."""
     if isinstance(error, urllib.error.HTTPError):
-        moved = ", a redirect, which is not followed: give the final address" if error.code in _REDIRECTS else ""
-        return f"answered {error.code}{moved}"
+        return say("web moved" if error.code in _REDIRECTS else "web answered", code=error.code)
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {cause.verify_message}"
+        return say("web certificate", why=cause.verify_message)
     if isinstance(cause, OSError):
-        return cause.strerror or str(cause) or type(cause).__name__
+        return because(cause)
     return type(cause).__name__
