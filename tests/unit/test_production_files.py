@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -77,6 +79,20 @@ def test_systemd_understands_both_and_calls_the_service_safe(tmp_path: Path) -> 
         done = subprocess.run(["systemd-analyze", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr
         assert "udecdash-updater" not in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_reads_the_timer_as_once_every_night() -> None:
+    [hour] = unit("udecdash-updater.timer")["Timer"]["OnCalendar"]
+    command = ["systemd-analyze", "calendar", "--iterations=3", hour]
+    done = subprocess.run(command, env={"LC_ALL": "C", "TZ": "UTC"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    nights = [
+        datetime.strptime(found, "%Y-%m-%d %H:%M")
+        for found in re.findall(r"\w{3} (\S+ \S+):00 UTC$", done.stdout, re.M)
+    ]
+    assert [night.strftime("%H:%M") for night in nights] == ["05:30"] * 3
+    assert [after - before for before, after in pairwise(nights)] == [timedelta(days=1)] * 2
 
 
 PLACES = group.Places("python3", "/FILL/IN/folder/of/main.py", "FILL-IN-account", "/FILL/IN/logs")
