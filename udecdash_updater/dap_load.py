@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from udecdash_updater import (
     canvas,
@@ -21,16 +21,16 @@ from udecdash_updater import (
     touched,
 )
 from udecdash_updater.dap_batches import WEB_LOGS, Batch
-from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dap_relations import RELATIONS
-from udecdash_updater.dap_tables import Merged
+from udecdash_updater.dap_tables import Merged, StagedBatches
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.errors import DumpError
+from udecdash_updater.errors import DumpError, TableError
 from udecdash_updater.language import Told, say
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
+from udecdash_updater.staging import Staged
 from udecdash_updater.tables import Published
 
 
@@ -50,6 +50,7 @@ class TablesLoaded:
 def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOptions) -> TablesLoaded:
     """Stage the batches that are not loaded yet, then publish: tables, relations and the ledger's record at once.
 
+    Rows that a relation refuses when they are published are found by doing it once more for show, and are rejects then.
     Raises ImplausibleError when a table or relation shrinks too much and `options` do not accept that, DumpError when
     a batch cannot be trusted, SettingsError for a DAP_SHARD that is not this site's, DatabaseError when PostgreSQL
     fails; nothing is published then.
@@ -64,16 +65,85 @@ def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOpt
         relations, waiting, widened = _prepare(connection, [one.table.name for one in staged])
         with connection.cursor() as cursor:
             db.run(cursor, "load_session")
-        with db.transaction(connection) as cursor:
-            had = dap_tables.held(cursor)
-            merged = [dap_tables.merge(cursor, one) for one in staged]
-            lost = _shrunk(settings, had, {one.table: one.rows for one in merged})
-            dap_tables.record(cursor, run, staged, merged)
-            published = _publish(cursor, settings, relations, run, options, lost)
-            ledger.demand_newest(cursor, run)
+        publish = _Publish(settings, staged, relations, run, options)
+        merged, published = publish.turns(connection)
         with connection.cursor() as cursor:
             tables.clear_staging(cursor)
-    return TablesLoaded(tuple(merged), tuple(published), waiting, tuple(widened))
+    return TablesLoaded(merged, published, waiting, tuple(widened))
+
+
+@dataclass(frozen=True, slots=True)
+class _Publish:
+    """What is published, and the rows that the relations refused so far: why, by relation and key."""
+
+    settings: Settings
+    staged: Sequence[StagedBatches]
+    relations: Sequence[Table]
+    run: int
+    options: RunOptions
+    refused: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def turns(self, connection: db.Connection) -> _Done:
+        """Publish; after each refusal once more, without the rows to blame."""
+        for _ in range(tables.TURNS):
+            try:
+                with db.told("publishing the tables"):
+                    return self._whole(connection)
+            except TableError:
+                if not self._more_refused(connection):
+                    raise
+        return self._whole(connection)
+
+    def _whole(self, connection: db.Connection) -> _Done:
+        with db.transaction(connection) as cursor:
+            had = dap_tables.held(cursor)
+            merged = [dap_tables.merge(cursor, one) for one in self.staged]
+            lost = _shrunk(self.settings, had, {one.table: one.rows for one in merged})
+            dap_tables.record(cursor, self.run, self.staged, merged)
+            published = self._relations(cursor, self._stage(cursor), lost)
+            ledger.demand_newest(cursor, self.run)
+        return tuple(merged), tuple(published)
+
+    def _more_refused(self, connection: db.Connection) -> bool:
+        with db.told("looking for what the tables refuse"), db.transaction(connection) as cursor:
+            for one in self.staged:
+                dap_tables.merge(cursor, one)
+            new = tables.find_refused(cursor, self._stage(cursor), self.settings, self.refused)
+            connection.rollback()
+        return new
+
+    def _stage(self, cursor: db.Cursor) -> list[Staged]:
+        """What the merged tables make of the relations."""
+        settings, refused = self.settings, self.refused
+        dap_ids.keep_users(cursor, dap_ids.find(cursor, settings).shard)
+        ids = dap_ids.find(cursor, settings)
+        marks = dap_relations.marks(cursor, [relation.name for relation in self.relations], ids)
+        return [
+            dap_relations.stage(cursor, one, ids, marks.get(one.name, ""), settings, refused.get(one.name))
+            for one in self.relations
+        ]
+
+    def _relations(self, cursor: db.Cursor, staged: Sequence[Staged], lost: Sequence[Doubt]) -> list[Published]:
+        """Publish the relations, and write down what that changed.
+
+        `lost`: tables that shrank too much; those that a relation has told of already are not asked about twice.
+        """
+        settings, run = self.settings, self.run
+        tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
+        tables.record_rejects(cursor, run, staged)
+        incomplete = [count for one in staged for count in one.counts if count.rejected]
+        db.insert_many(cursor, "record_files", [count.row(run) for count in incomplete])
+        shrunk = _shrunk(settings, {o.table.name: o.had for o in staged}, {o.table.name: o.loaded for o in staged})
+        told = {source for doubt in shrunk for source in RELATIONS[doubt.table]}
+        doubts = plausibility.demand([*shrunk, *(one for one in lost if one.table not in told)], self.options.accept)
+        touched.begin(cursor)
+        published = tables.publish(cursor, staged, settings.db_schema)
+        tables.record_loads(cursor, run, staged, published)
+        plausibility.record(cursor, run, doubts)
+        return [replace(one, unkept=None) for one in published]  # no files: the mark alone is kept
+
+
+_Done = tuple[tuple[Merged, ...], tuple[Published, ...]]
 
 
 def _due(settings: Settings, batches: Sequence[Batch]) -> list[Batch]:
@@ -97,40 +167,6 @@ def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[T
             hint=say("never downloaded hint"),
         )
     return relations, chosen.waiting, widened
-
-
-def _publish(
-    cursor: db.Cursor,
-    settings: Settings,
-    relations: Sequence[Table],
-    run: int,
-    options: RunOptions,
-    lost: Sequence[Doubt],
-) -> list[Published]:
-    """Make the relations what the merged tables say, and write down what that changed.
-
-    `lost`: tables that shrank too much; those that a relation has told of already are not asked about twice.
-    """
-    ids = _ids(cursor, settings)
-    marks = dap_relations.marks(cursor, [relation.name for relation in relations], ids)
-    staged = [dap_relations.stage(cursor, one, ids, marks.get(one.name, ""), settings) for one in relations]
-    tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
-    tables.record_rejects(cursor, run, staged)
-    incomplete = [count for one in staged for count in one.counts if count.rejected]
-    db.insert_many(cursor, "record_files", [count.row(run) for count in incomplete])
-    shrunk = _shrunk(settings, {o.table.name: o.had for o in staged}, {o.table.name: o.loaded for o in staged})
-    told = {source for doubt in shrunk for source in RELATIONS[doubt.table]}
-    doubts = plausibility.demand([*shrunk, *(one for one in lost if one.table not in told)], options.accept)
-    touched.begin(cursor)
-    published = tables.publish(cursor, staged, settings.db_schema)
-    tables.record_loads(cursor, run, staged, published)
-    plausibility.record(cursor, run, doubts)
-    return [replace(one, unkept=None) for one in published]  # no files: the mark alone is kept
-
-
-def _ids(cursor: db.Cursor, settings: Settings) -> Ids:
-    dap_ids.keep_users(cursor, dap_ids.find(cursor, settings).shard)
-    return dap_ids.find(cursor, settings)
 
 
 def _shrunk(settings: Settings, had: Mapping[str, int], now: Mapping[str, int]) -> list[Doubt]:

@@ -6,14 +6,14 @@ indexes of a site that comes from there. One whose mark is that of its last load
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from udecdash_updater import dap_schema, db, lines, prints
-from udecdash_updater.canvas import Found, look
+from udecdash_updater import dap_schema, db, lines, prints, refusals
+from udecdash_updater.canvas import look
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
 from udecdash_updater.rejects import FileCount, Rejects
@@ -60,7 +60,7 @@ _LONG = {
     ("wiki_page_dim", "url"),
 }
 _SOURCE = "Canvas Data 2"
-_STRING = re.compile(r"text|(?:varchar|character(?: varying)?)(?:\((?P<length>\d+)\))?")
+_KEPT = db.identifier("pg_temp", "_due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +115,37 @@ def _rows_of(source: str) -> db.Composable:
     return db.identifier(dap_schema.SCHEMA, dap_schema.local_name(namespace, table))
 
 
-def stage(cursor: db.Cursor, table: Table, ids: Ids, mark: str, settings: Settings) -> Staged:
+def stage(
+    cursor: db.Cursor,
+    table: Table,
+    ids: Ids,
+    mark: str,
+    settings: Settings,
+    refused: Mapping[str, str] | None = None,
+) -> Staged:
     """What a relation has to become, in staging, from what the tables of Canvas Data 2 hold in this transaction.
 
-    Nothing where its mark and its own rows are those of the last load. A row with a text that is longer than its
-    column is a reject. Raises DatabaseError when PostgreSQL fails.
+    Nothing where its mark and its own rows are those of the last load. `refused`: why the relation itself does not take
+    the rows of some keys, when it is staged once more. They are rejects, and so are rows with a value that its column
+    does not take. Raises DumpError when these are too many, DatabaseError when PostgreSQL fails.
     """
     file = DumpFile(table.name, Path(_SOURCE), 0, table.column_names, content=mark)
 
     def fill(waiting: Waiting, gate: Rejects) -> list[FileCount]:
+        for key, why in (refused or {}).items():
+            gate.add(_SOURCE, None, _told(waiting, why, key))
+        due = _Due(cursor, waiting, ids, list(refused or ()))
         try:
             with db.savepoint(cursor, "relation"):
-                rows = _fill(cursor, waiting, ids, db.raw("true"))
-            return [FileCount(file, rows, rows)]
-        except db.TooLongError:
-            refused = _refuse_long(cursor, waiting, ids, gate)
-            rows = _fill(cursor, waiting, ids, _fitting(waiting.found, table))
-            return [FileCount(file, rows + refused, rows, rejected=refused)]
+                rows = due.fill()
+        except db.BAD_ROW:
+            rows = due.fill_with_care(gate)
+        return [FileCount(file, rows + len(gate.rejects), rows, rejected=len(gate.rejects))]
 
     with db.told(f"making {table.name}"):
         found = look(cursor, table.name)
         was = prints.take(cursor, db.identifier(table.name)) if found.types else None
-        known = lines.recall(cursor, [table]).get(table.name)
+        known = None if refused else lines.recall(cursor, [table]).get(table.name)
         if was and known and known.is_of(table, found, was) and known.holds([file]):
             return unchanged(table, found, [file], known)
         lines.forget(cursor, table)
@@ -147,41 +156,74 @@ def stage(cursor: db.Cursor, table: Table, ids: Ids, mark: str, settings: Settin
         return replace(staged, kept=was if mark and lines.can_be_kept(table, staged.counts) else None)
 
 
-def _fill(cursor: db.Cursor, waiting: Waiting, ids: Ids, condition: db.Composable) -> int:
-    table, found = waiting.table, waiting.found
-    taken = [_taken(name, "text" if name in found.enums else found.types[name]) for name in table.column_names]
-    parts = {"columns": db.identifiers(table.column_names), "taken": db.comma(taken), "condition": condition}
-    query = db.statement(f"dap_{table.name}")
-    return db.run(cursor, "dap_fill", {"shard": ids.shard}, staging=waiting.staging, query=query, **parts)
+def _told(waiting: Waiting, why: str, key: str) -> str:
+    return f"{why}, {waiting.key[0]} {key}"
 
 
-def _taken(name: str, kind: str) -> db.Composable:
-    """A value as the found table has it. A text is never cast: a cast would cut in silence what is too long."""
-    column = db.identifier(name)
-    return column if _STRING.fullmatch(kind) else db.statement("dap_taken", column=column, type=db.raw(kind))
+class _Due:
+    """The rows that a relation is due, on their way into its staging."""
+
+    def __init__(self, cursor: db.Cursor, waiting: Waiting, ids: Ids, refused: list[str]) -> None:
+        self._cursor, self._waiting = cursor, waiting
+        self._values = {"shard": ids.shard, "refused": refused}
+        staging = waiting.staging.as_string(cursor)
+        self._texts = {name for (name,) in db.rows(cursor, "dap_texts", {"staging": staging})}
+
+    def fill(self) -> int:
+        """All of them at once; how many."""
+        return self._insert(self._waiting.table.column_names, db.statement("dap_due", **self._parts()))
+
+    def fill_with_care(self, gate: Rejects) -> int:
+        """By halves, down to the rows that the staging does not take, which are rejects; how many it took."""
+        db.run(self._cursor, "dap_keep_due", self._values, due=db.statement("dap_due", **self._parts()))
+        high = db.one(self._cursor, "last_place", {"table": "pg_temp._due"})[0]
+        return self._fill_part(0, int(high), gate)
+
+    def _fill_part(self, low: int, high: int, gate: Rejects) -> int:
+        part = refusals.part_of(_KEPT, low, high)
+        try:
+            with db.savepoint(self._cursor, "part"):
+                return self._insert(self._waiting.table.column_names, part)
+        except db.BAD_ROW as error:
+            if high - low == 1:
+                [(key,)] = db.rows(self._cursor, "staged_key", key=db.identifiers(self._waiting.key), staging=part)
+                gate.add(_SOURCE, None, _told(self._waiting, self._fault(part, error), key))
+                return 0
+        middle = (low + high) // 2
+        return self._fill_part(low, middle, gate) + self._fill_part(middle, high, gate)
+
+    def _fault(self, part: db.Composable, error: db.Error) -> str:
+        """Which column does not take its value, and why."""
+        key = self._waiting.key
+        for name in self._waiting.table.column_names:
+            try:
+                with contextlib.suppress(_UndoneError), db.savepoint(self._cursor, "column"):
+                    self._insert([*key, *{name}.difference(key)], part)
+                    raise _UndoneError
+            except db.BAD_ROW as its_own:
+                return f"{name}: {_reason(its_own)}"
+        return _reason(error)
+
+    def _insert(self, names: Sequence[str], source: db.Composable) -> int:
+        # A text is never cast: a cast would cut in silence what is too long, also to a domain of such a type.
+        columns = {name: db.identifier(name) for name in names}
+        taken = [
+            column if name in self._texts else db.statement("dap_taken", column=column, type=self._type(name))
+            for name, column in columns.items()
+        ]
+        parts = {"columns": db.identifiers(names), "taken": db.comma(taken), "due": source}
+        return db.run(self._cursor, "dap_fill", self._values, staging=self._waiting.staging, **parts)
+
+    def _type(self, name: str) -> db.Composable:
+        return db.raw(self._waiting.found.types[name])
+
+    def _parts(self) -> dict[str, db.Composable]:
+        return {"query": db.statement(f"dap_{self._waiting.table.name}"), "key": db.identifiers(self._waiting.key)}
 
 
-def _lengths(found: Found, table: Table) -> dict[str, int]:
-    """The texts that the found table bounds."""
-    strings = {name: _STRING.fullmatch(found.types[name]) for name in table.column_names}
-    return {name: int(string["length"]) for name, string in strings.items() if string and string["length"]}
+class _UndoneError(Exception):
+    """What was tried is rolled back."""
 
 
-def _fitting(found: Found, table: Table) -> db.Composable:
-    return db.both([_fits(name, length) for name, length in _lengths(found, table).items()])
-
-
-def _fits(name: str, length: int) -> db.Composable:
-    return db.statement("dap_fits", column=db.identifier(name), length=db.raw(str(length)))
-
-
-def _refuse_long(cursor: db.Cursor, waiting: Waiting, ids: Ids, gate: Rejects) -> int:
-    """Tell of each row that does not fit, by its key and the first column that is too short for it."""
-    bounded, query = _lengths(waiting.found, waiting.table), db.statement(f"dap_{waiting.table.name}")
-    fits = db.comma([_fits(name, length) for name, length in bounded.items()])
-    parts = {"query": query, "fits": fits, "key": db.identifiers(waiting.key)}
-    refused = db.rows(cursor, "dap_too_long", {"shard": ids.shard}, **parts)
-    for place, key in refused:
-        name, length = list(bounded.items())[place - 1]
-        gate.add(_SOURCE, None, f"{name}: longer than the {length} characters of its column, {waiting.key[0]} {key}")
-    return len(refused)
+def _reason(error: db.Error) -> str:
+    return "longer than its column" if isinstance(error, db.TooLongError) else db.reason(error)

@@ -100,9 +100,13 @@ def _heap(staged: Staged) -> db.Composable:
 
 
 def _part(staged: Staged, low: int, high: int) -> db.Composable:
-    place = "_place" if staged.way is Way.DIFFERING else "ctid"
+    return part_of(source(staged), low, high, "_place" if staged.way is Way.DIFFERING else "ctid")
+
+
+def part_of(rows: db.Composable, low: int, high: int, place: str = "ctid") -> db.Composable:
+    """To select from: the rows from the place `low` on and before `high`; `last_place` tells where they end."""
     ends = {"low": _tid(low), "high": _tid(high)}
-    return db.statement("staged_part", place=db.identifier(place), staging=source(staged), **ends)
+    return db.statement("staged_part", place=db.identifier(place), staging=rows, **ends)
 
 
 def _tid(place: int) -> db.Composable:

@@ -27,7 +27,7 @@ from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING, Staged, Standing, Way, source, stage
 
 # Foreign keys that hang on each other need a turn each; a trigger that looks at other rows could go on for ever.
-_TURNS = 8
+TURNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[
      DumpError when the dump cannot be trusted, DatabaseError when PostgreSQL fails; nothing is published then.
     """
     staged, refused = stage_all(settings, dump), dict[str, dict[str, str]]()
-    for _ in range(_TURNS):
+    for _ in range(TURNS):
         demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
         try:
             return _publish_all(settings, dump, run, options, staged)
@@ -78,15 +78,25 @@ def _publish_all(
 
 
 def _more_refused(settings: Settings, staged: Sequence[Staged], refused: dict[str, dict[str, str]]) -> bool:
-    """Add the rows that the tables refuse, by table and key; whether there are any besides those known already."""
+    doing = db.told("looking for what the tables refuse")
+    with doing, db.opened(settings) as connection, db.transaction(connection) as cursor:
+        new = find_refused(cursor, staged, settings, refused)
+        connection.rollback()
+    return new
+
+
+def find_refused(
+    cursor: db.Cursor, staged: Sequence[Staged], settings: Settings, refused: dict[str, dict[str, str]]
+) -> bool:
+    """Add the rows that the tables refuse, by table and key; whether there are any besides those known already.
+
+    What it did must be rolled back.
+    """
 
     def write(one: Staged, step: str, part: db.Composable) -> None:
         db.run(cursor, step, None, **_parts(cursor, one, step, part))
 
-    doing = db.told("looking for what the tables refuse")
-    with doing, db.opened(settings) as connection, db.transaction(connection) as cursor:
-        found = refusals.find(cursor, staged, write, settings.max_rejected_rows + 1)
-        connection.rollback()
+    found = refusals.find(cursor, staged, write, settings.max_rejected_rows + 1)
     new = any(rows.keys() - refused.get(table, {}).keys() for table, rows in found.items())
     for table, rows in found.items():
         LOGGER.warning(say("staged again", table=table, count=len(rows)))

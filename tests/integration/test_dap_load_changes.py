@@ -199,6 +199,7 @@ def test_lines_that_cannot_be_rows_are_rejects_with_file_and_line(
     [
         ("name varchar(5)", "Abcdef"),  # a view holds the column as it is
         ("name character(5)", "Abcdef"),
+        ("name short", "Abcdef"),  # a domain of such a type
         ("", 257 * "x"),  # a table of our own
     ],
 )
@@ -206,6 +207,7 @@ def test_a_text_that_is_longer_than_its_column_makes_its_row_a_reject_and_is_nev
     postgres: Settings, database: Connection, tmp_path: Path, room: str, name: str
 ) -> None:
     if room:
+        execute(database, "create domain short as varchar(5)")
         execute(database, f"create table course_dim (id bigint primary key, canvas_id bigint unique, {room})")
         execute(database, "create view names as select name from course_dim")
     blanks = f"Abcde{' ' * 300}"
@@ -214,9 +216,8 @@ def test_a_text_that_is_longer_than_its_column_makes_its_row_a_reject_and_is_nev
     )
     run = dap_nights.load(postgres, tmp_path).run
     assert rows(database, "select id, rtrim(name) from course_dim order by 1") == [(7, "A"), (9, "Abcde"), (10, None)]
-    length = 5 if room else 256
     assert rows(database, "select table_name, file_name, line, reason from udecdash.rejects") == [
-        ("course_dim", "Canvas Data 2", None, f"name: longer than the {length} characters of its column, id 8")
+        ("course_dim", "Canvas Data 2", None, "name: longer than its column, id 8")
     ]
     [row] = [row for row in summary.read(postgres, run).tables if row.table == "course_dim"]
     assert (row.lines, row.loaded, row.rejected, row.new) == (4, 3, 1, 3)
@@ -224,6 +225,56 @@ def test_a_text_that_is_longer_than_its_column_makes_its_row_a_reject_and_is_nev
     assert rows(database, there) == [(3,)]
     with pytest.raises(DumpError, match="More than 0 lines"):
         dap_nights.load(postgres.model_copy(update={"max_rejected_rows": 0}), tmp_path)
+
+
+def rejected(database: Connection, run: int) -> list[tuple[str, str]]:
+    return rows(database, f"select table_name, reason from udecdash.rejects where run_id = {run} order by reason")
+
+
+def test_rows_that_a_found_table_refuses_by_a_foreign_key_are_rejects_until_what_they_name_is_there(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, "create table course_dim (id bigint primary key, canvas_id bigint unique)")
+    execute(database, "create table enrollment_dim (id bigint primary key, course_id bigint references course_dim)")
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"], enrollments=["1\t5\t7\tS", "2\t5\t8\tS"])
+    refused = "foreign key violation (23503) at enrollment_dim_course_id_fkey, id"
+    assert rejected(database, dap_nights.load(postgres, tmp_path).run) == [("enrollment_dim", f"{refused} 2")]
+    assert rows(database, "select id, course_id from enrollment_dim") == [(1, 7)]
+    assert rejected(database, dap_nights.load(postgres, tmp_path).run) == [("enrollment_dim", f"{refused} 2")]
+
+    head = "meta.action\tkey.id\tvalue.name\tvalue.workflow_state"
+    put(tmp_path, "canvas.courses", [head, "D\t7\t\\N\t\\N", "U\t8\tB\tavailable"], night=2, since=1)
+    assert rejected(database, dap_nights.load(postgres, tmp_path).run) == [("enrollment_dim", f"{refused} 1")]
+    assert rows(database, "select id, course_id from enrollment_dim") == [(2, 8)]
+
+    put(tmp_path, "canvas.courses", [head, "U\t7\tA\tavailable"], night=3, since=2)
+    assert rejected(database, dap_nights.load(postgres, tmp_path).run) == []
+    assert rows(database, "select id, course_id from enrollment_dim order by 1") == [(1, 7), (2, 8)]
+
+
+def test_rows_that_a_trigger_refuses_or_that_are_too_large_for_a_column_are_rejects(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, "create table module_dim (id bigint primary key, canvas_id bigint unique, position integer)")
+    execute(database, "create view places as select position from module_dim")  # so it stays as narrow as it is
+    execute(
+        database,
+        """create function no_nine() returns trigger language plpgsql as
+        $$ begin if new.position = 9 then raise 'never nine'; end if; return new; end $$""",
+    )
+    execute(database, "create trigger no_nine before insert or update on module_dim for each row "
+                      "execute function no_nine()")  # fmt: skip
+    snapshot(tmp_path, 1)
+    head = "meta.ts\tkey.id\tvalue.position"
+    lines = [f"{TIME}\t1\t1", f"{TIME}\t2\t2147483648", f"{TIME}\t3\t9", *(f"{TIME}\t{n}\t{n}" for n in range(10, 40))]
+    put(tmp_path, "canvas.context_modules", [head, *lines], night=2)
+    assert rejected(database, dap_nights.load(postgres, tmp_path).run) == [
+        ("module_dim", "position: numeric value out of range (22003), id 2"),
+        ("module_dim", "raise exception (P0001), id 3"),
+    ]
+    assert rows(database, "select count(*), min(id), max(position) from module_dim") == [(31, 1, 39)]
+    with pytest.raises(DumpError, match="More than 1 lines"):
+        dap_nights.load(postgres.model_copy(update={"max_rejected_rows": 1}), tmp_path)
 
 
 def test_what_students_see_of_a_quiz_is_told_in_the_words_of_canvas_data_1(

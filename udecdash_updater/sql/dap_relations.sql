@@ -203,18 +203,21 @@ left join udecdash.dap_users o on o.canvas_id = d.user_id::bigint
 -- dap_no_rows: the columns of a relation
 select * from ({query}) relation limit 0
 
--- dap_fill: a relation's rows into its staging
-insert into {staging} ({columns}) select {taken} from ({query}) relation where {condition}
+-- dap_due: the rows of a relation, but for those that it refused
+(select * from ({query}) relation where concat_ws(E'\t', {key}) <> all(%(refused)s))
+
+-- dap_fill: rows of a relation into its staging
+insert into {staging} ({columns}) select {taken} from {due} due
 
 -- dap_taken: a value as the found table has it
 {column}::{type}
 
--- dap_fits: a text that its column has room for; blanks at the end do not count, as in COPY
-(char_length(rtrim({column}::text)) <= {length}) is not false
+-- dap_texts: the columns of a staging that hold texts, be it by a domain
+select a.attname::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+where a.attrelid = %(staging)s::regclass and a.attnum > 0 and t.typcategory = 'S'
 
--- dap_too_long: rows with a text that is too long: which column is the first, and the row's key
-select _place, {key} from (select array_position(array[{fits}], false) as _place, * from ({query}) relation) judged
-where _place is not null
+-- dap_keep_due: the rows where they can be looked at part by part
+create temporary table _due on commit drop as select * from {due} due
 
 -- dap_forget_staged: the next relation of the same transaction uses the same names
-drop table if exists pg_temp._staged, pg_temp._changes
+drop table if exists pg_temp._staged, pg_temp._changes, pg_temp._due
