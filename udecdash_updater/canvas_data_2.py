@@ -52,6 +52,8 @@ def _verify_web_log(night: Night) -> None:
 
 def load_tables(night: Night) -> None:
     """The tables of Canvas Data 2 and the dashboard's relations on top of them, in one transaction."""
+    if removed := dap_load.removed_columns(night.settings, night.batches):
+        night.warn(say("dap removed", names=", ".join(removed)))
     with night.progress.over(_files(night)):
         done = dap_load.load(night.settings, night.batches, night.run, night.options)
     night.published = done.published

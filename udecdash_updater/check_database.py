@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from udecdash_updater import dap_ids, db, dump, jobs, ledger, maintenance, obstacles
+from udecdash_updater import dap_ids, dap_schema, db, dump, jobs, ledger, maintenance, obstacles
 from udecdash_updater.check_site import STALE_SECONDS, existing
+from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.errors import DatabaseError, DumpError, TableError
 from udecdash_updater.findings import FAILED, Finding, failed, ok, warning
 from udecdash_updater.language import Both, Told, say
@@ -61,7 +62,7 @@ def clock_agrees(whose: str, clock: float) -> Finding:
 def rights_suffice(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
     """We may create what is missing and write what is there."""
     lacking = []
-    for schema in (settings.db_schema, *ledger.SCHEMAS):
+    for schema in (settings.db_schema, *ledger.SCHEMAS, *([dap_schema.SCHEMA] if settings.from_dap else [])):
         there, may_create, may_create_schemas = db.one(cursor, "schema_rights", {"schema": schema})
         if not (may_create if there else may_create_schemas):
             lacking.append(f"grant create on schema {schema} to {settings.db_username}" if there else
@@ -86,6 +87,8 @@ def rights_suffice(settings: Settings, cursor: db.Cursor) -> Iterator[Finding]:
 def _tables(settings: Settings) -> list[str]:
     """The tables that a night writes, as far as they are known yet."""
     known = {dump.REQUESTS, *INTERACTION_TABLES, "course_interactions", "unprocessable_interactions"}
+    if settings.from_dap:
+        return sorted({*known, *RELATIONS})
     if settings.path_data_files:
         try:
             known |= set(dump.read_schema(settings.path_data_files / "schema.json")[1])

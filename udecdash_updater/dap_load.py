@@ -9,6 +9,7 @@ from udecdash_updater import (
     canvas,
     dap_ids,
     dap_relations,
+    dap_schema,
     dap_tables,
     dap_weblog,
     db,
@@ -146,6 +147,13 @@ class _Publish:
 _Done = tuple[tuple[Merged, ...], tuple[Published, ...]]
 
 
+def removed_columns(settings: Settings, batches: Sequence[Batch]) -> list[str]:
+    """Columns, as namespace.table.column, that Canvas has removed since the last load; to be asked before the next."""
+    todo = _due(settings, batches)
+    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+        return dap_tables.removed(cursor, todo)
+
+
 def _due(settings: Settings, batches: Sequence[Batch]) -> list[Batch]:
     with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
         return dap_tables.due(batches, dap_tables.loaded(cursor))
@@ -199,6 +207,6 @@ def load_web_log(settings: Settings, batches: Sequence[Batch], files: Sequence[D
 
     def also(cursor: db.Cursor) -> None:
         for batch in todo:
-            dap_tables.record_until(cursor, run, batch.name, batch.until, batch.schema_version, None)
+            dap_tables.record_until(cursor, run, dap_schema.read([batch]), batch.until, batch.schema_version, None)
 
     return requests.load(settings, None, mapped, run, also)

@@ -231,6 +231,13 @@ def _shape(cursor: db.Cursor, staged: StagedBatches) -> list[str]:
     return [f"{table.name}.{name}" for name in (*added, *wider)]
 
 
+def removed(cursor: db.Cursor, batches: Sequence[Batch]) -> list[str]:
+    """Columns that a table had when it was loaded last, and that the schema of its newest batch lacks."""
+    had: dict[str, list[str]] = dict(db.rows(cursor, "dap_had_columns"))
+    newest = [dap_schema.read(list(group)) for _, group in groupby(batches, key=lambda batch: batch.name)]
+    return [f"{table.name}.{name}" for table in newest for name in had.get(table.name, ()) if name not in table.types]
+
+
 def record(cursor: db.Cursor, run: int, staged: Sequence[StagedBatches], merged: Sequence[Merged]) -> None:
     """Write into the ledger, in the same transaction, what became of each line, and where the next query begins."""
     db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
@@ -238,11 +245,13 @@ def record(cursor: db.Cursor, run: int, staged: Sequence[StagedBatches], merged:
     db.insert_many(cursor, "record_rejects", rejects)
     there = {one.table: one.rows for one in merged}
     for one in staged:
-        record_until(cursor, run, one.table.name, one.until, one.version, there.get(one.table.name))
+        record_until(cursor, run, one.table, one.until, one.version, there.get(one.table.name))
 
 
-def record_until(cursor: db.Cursor, run: int, name: str, until: datetime, version: int, there: int | None) -> None:
+def record_until(
+    cursor: db.Cursor, run: int, table: DapTable, until: datetime, version: int, there: int | None
+) -> None:
     """Write down up to when a table is loaded; `there` are its rows, where somebody counted them."""
-    namespace, _, table = name.partition(".")
-    values = {"namespace": namespace, "table": table, "until": until, "version": version, "run": run, "rows": there}
-    db.run(cursor, "dap_record", values)
+    namespace, _, name = table.name.partition(".")
+    values = {"namespace": namespace, "table": name, "until": until, "version": version, "run": run, "rows": there}
+    db.run(cursor, "dap_record", {**values, "columns": list(table.types)})

@@ -15,6 +15,7 @@ from udecdash_updater import (
     check_database,
     dap_batches,
     dap_ids,
+    dap_load,
     dap_relations,
     dap_tables,
     db,
@@ -178,6 +179,38 @@ def test_columns_that_canvas_adds_or_widens_are_loaded_and_break_nothing(
         (7, None, None), (8, "many", None),
     ]  # fmt: skip
     assert rows(database, "select * from titles order by 1") == [(7, "A"), (8, "B")]
+
+
+def test_a_column_that_canvas_removes_is_told_once_and_keeps_what_it_held(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    def removed() -> list[str]:
+        told = dap_load.removed_columns(postgres, dap_batches.read(tmp_path))
+        dap_nights.load(postgres, tmp_path)
+        return told
+
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tavailable"])
+    put(tmp_path, "canvas_logs.web_logs", ["\t".join(LOG), logged(1)], night=1)
+    dap_nights.load(postgres, tmp_path)
+    put(tmp_path, "canvas.courses", ["meta.action\tkey.id\tvalue.name", "U\t8\tB2"], night=2, since=1)
+    shorter = [name for name in LOG if name != "value.user_agent"]
+    put(tmp_path, "canvas_logs.web_logs", ["\t".join([*shorter, "meta.action"])], night=2, since=1)
+    assert removed() == ["canvas.courses.workflow_state", "canvas_logs.web_logs.user_agent"]
+    kept = [(7, "A", "available"), (8, "B2", "available")]
+    assert rows(database, "select id, name, workflow_state from course_dim order by 1") == kept
+    put(tmp_path, "canvas.courses", ["meta.action\tkey.id\tvalue.name", "U\t8\tB3"], night=3, since=2)
+    assert removed() == []
+
+
+@pytest.mark.parametrize(("source", "outcome"), [("dap", "failed"), ("canvas-data-1", "OK")])
+def test_the_check_tells_of_what_stands_where_a_relation_should_be(
+    postgres: Settings, database: Connection, source: str, outcome: str
+) -> None:
+    execute(database, "create view module_dim as select 1 as id")
+    settings = postgres.model_copy(update={"source": source})
+    with database.cursor() as cursor:
+        [found] = check_database.tables_can_be_filled(settings, cursor)
+    assert (found.outcome, "module_dim" in str(found.told)) == (outcome, source == "dap")
 
 
 def test_lines_that_cannot_be_rows_are_rejects_with_file_and_line(

@@ -32,10 +32,14 @@ add column {column}
 alter column {column} type {type} using {column}::{type}
 
 -- dap_record: up to when a table is loaded
-insert into udecdash.dap_tables (namespace, table_name, until, schema_version, run_id, rows)
-values (%(namespace)s, %(table)s, %(until)s, %(version)s, %(run)s, %(rows)s)
+insert into udecdash.dap_tables (namespace, table_name, until, schema_version, run_id, rows, columns)
+values (%(namespace)s, %(table)s, %(until)s, %(version)s, %(run)s, %(rows)s, %(columns)s)
 on conflict (namespace, table_name) do update set until = greatest(dap_tables.until, excluded.until),
-    schema_version = excluded.schema_version, run_id = excluded.run_id, rows = excluded.rows
+    schema_version = excluded.schema_version, run_id = excluded.run_id, rows = excluded.rows,
+    columns = excluded.columns
+
+-- dap_had_columns: the columns of each table by its schema when it was loaded last
+select namespace || '.' || table_name, columns from udecdash.dap_tables where columns is not null
 
 -- dap_held: how many rows each table held when it was loaded last
 select namespace || '.' || table_name, rows from udecdash.dap_tables where rows is not null
