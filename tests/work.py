@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg2
@@ -63,12 +64,13 @@ def make_giants(small: int) -> None:
     """Every course but the small one has no end before that one is done; turns are short."""
     whole, mark = course.process_slice, Path(os.environ[MARK])
 
-    def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
-        if course != small and not mark.exists():
-            mark.with_suffix(f".{course}").touch()
+    def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
+        if small not in courses and not mark.exists():
+            for course in courses:
+                mark.with_suffix(f".{course}").touch()
             time.sleep(0.02)
-            return CourseDone(course, 0, 0, 0, left=True)
-        done = whole(connection, own, run, course)
+            return [CourseDone(course, 0, 0, 0, left=True) for course in courses]
+        done = whole(connection, own, run, courses)
         mark.touch()
         return done
 
@@ -80,9 +82,10 @@ def rest_after_slices() -> None:
     """Slices are small, and after each a job says so and rests until there is a mark."""
     whole, mark = course.process_slice, Path(os.environ[MARK])
 
-    def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
-        done = whole(connection, own, run, course)
-        mark.with_name(f"{mark.name}.{run}-{course}").touch()
+    def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
+        done = whole(connection, own, run, courses)
+        for number in courses:
+            mark.with_name(f"{mark.name}.{run}-{number}").touch()
         until(mark.exists)
         return done
 

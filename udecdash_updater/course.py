@@ -1,28 +1,31 @@
-"""One course, one transaction: its new requests, and those that found nothing so far, become interactions.
+"""Some courses, one transaction: their new requests, and those that found nothing so far, become interactions.
 
-Under a lock of its own, so that a job killed, run twice or run by two workers at once changes nothing that running it
-once would not. Much work is done in slices, each with its own transaction and its own move of the mark.
+Under a lock for each course, so that a job killed, run twice or run by two workers at once changes nothing that running
+it once would not. Much work is done in slices, each with its own transaction and its own move of the mark; small
+courses share one, because statements and a commit cost the same for a few requests as for many.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from udecdash_updater import db, logged
-from udecdash_updater.answers import HITS, MISSES, WAITING, WANTS, Answers
+from udecdash_updater.answers import DOWNLOADS, HITS, MISSES, WAITING, WANTS, Answers, fields
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier, Interaction
 from udecdash_updater.resolution import INTERACTION_TABLES
-from udecdash_updater.resources import Resources, pages_by_slug
+from udecdash_updater.resources import Lookup, Resources, pages_by_slug
 from udecdash_updater.settings import Settings
 from udecdash_updater.weblog import Request
 
 _SLICE = 500_000
 _CHUNK = 10_000
+_HELD = 100_000  # interactions that are sorted and sent at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,167 +69,251 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Judged:
-    """One course's answers, and what became of the requests that were judged again, by their numbers."""
+class _Again:
+    """What became of a course's requests that were judged again, by their numbers; `known` are their ids, if asked."""
 
-    answers: Answers
-    again: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     resolved: list[int] = field(default_factory=list)
     relabelled: list[tuple[int, str | None, str]] = field(default_factory=list)
-    fresh: int = 0
-    read: int = 0
+    known: set[str] = field(default_factory=set)
 
 
 def process_course(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
     """All that is due in one course; what the last slice did, or None when the dump has no such course (yet)."""
-    while done := process_slice(connection, own, run, course):
-        if not done.left:
-            break
-    return done
+    while done := process_slice(connection, own, run, [course]):
+        if not done[0].left:
+            return done[0]
+    return None
 
 
-def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
-    """The next slice of a course, in one transaction; None when the dump has no such course (yet).
+def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
+    """The next slice of each of the courses, in one transaction; those that the dump has not (yet) are left out.
 
-    Raises DatabaseError when PostgreSQL fails; nothing was changed then.
+    Raises DatabaseError when PostgreSQL fails; nothing was changed then, in any of them.
     """
+    named = f"course {courses[0]}" if len(courses) == 1 else f"{len(courses)} courses together"
     with (
-        db.told(f"processing course {course}"),
-        _locked(connection, course),
+        db.told(f"processing {named}"),
+        _locked(connection, courses),
         db.transaction(connection, repeatable=True) as cursor,
     ):
-        found = db.rows(cursor, "course_progress", {"course": course, "slice": _SLICE})
-        return _process(cursor, own, run, course, Progress(*found[0])) if found else None
+        rows = db.rows(cursor, "course_progress", {"courses": list(courses), "slice": _SLICE})
+        found = {course: Progress(*progress) for course, *progress in sorted(rows)}
+        return _Slice(cursor, own, found).process(run) if found else []
 
 
 @contextlib.contextmanager
-def _locked(connection: db.Connection, course: int) -> Iterator[None]:
+def _locked(connection: db.Connection, courses: Sequence[int]) -> Iterator[None]:
     # Taken before the transaction begins: its snapshot must be younger than whatever the former holder wrote.
     with connection.cursor() as cursor:
-        db.run(cursor, "lock_course", {"course": course})
         try:
+            db.run(cursor, "lock_courses", {"courses": sorted(courses)})
             yield
         finally:
             if not connection.closed:
-                db.run(cursor, "unlock_course", {"course": course})
+                db.run(cursor, "unlock_courses")
 
 
-def _process(cursor: db.Cursor, own: Settings, run: int, course: int, progress: Progress) -> CourseDone:
-    for table in ("hits_table", "waiting_table", "wants_table"):
-        db.run(cursor, table)
-    pages = pages_by_slug(db.rows(cursor, "course_pages", {"course": course}))
-    classifier = Classifier(progress.canvas_id, pages, Resources(), Clock(own.time_zone))
-    judged = _Judged(Answers(classifier))
-    known = _judge_again(cursor, classifier, course, progress, judged)
-    span = {"course": course, "mark": progress.mark, "upto": progress.upto}
-    for chunk in _chunks(cursor, "new_requests", span):
-        _judge_new(cursor, classifier, [row for row in chunk if row[1] not in known] if known else chunk, judged)
-        judged.fresh += len(chunk)
-    written = _write(cursor, course, judged, whole=progress.whole)
-    done = _done(course, progress, judged, written)
-    _move_mark(cursor, run, progress, done, judged.fresh)
-    return done
+class _Slice:
+    """What one transaction does for its courses."""
+
+    def __init__(self, cursor: db.Cursor, own: Settings, progress: Mapping[int, Progress]) -> None:
+        self._cursor, self._progress = cursor, progress
+        clock, resources = Clock(own.time_zone), Resources()
+        pages: dict[int, list[db.Row]] = {course: [] for course in progress}
+        for course, *page in db.rows(cursor, "course_pages", {"courses": list(progress)}):
+            pages[course].append(tuple(page))
+        self._classifiers = {
+            course: Classifier(found.canvas_id, pages_by_slug(pages[course]), resources, clock)
+            for course, found in progress.items()
+        }
+        self._answers = Answers(self._classifiers, clock)
+        self._again = {course: _Again() for course in progress}
+        self._fresh: Counter[int] = Counter()
+        self._waiting = False
+
+    def process(self, run: int) -> list[CourseDone]:
+        """Judge and write all of it, and move the marks."""
+        self._judge_again()
+        for lines in self._new_requests():
+            self._judge_new(lines)
+        self._write()
+        done = [self._done(course, progress) for course, progress in self._progress.items()]
+        db.insert_many(self._cursor, "move_marks", [self._mark(run, one) for one in done])
+        return done
+
+    def _done(self, course: int, progress: Progress) -> CourseDone:
+        again, tally = self._again[course], self._answers.of[course]
+        before = len(again.numbers) if progress.whole else progress.unresolved
+        unresolved = before - len(again.resolved) + len(tally.missed)
+        judged = self._fresh[course] + len(again.numbers)
+        return CourseDone(course, judged, tally.hits, unresolved, progress.upto < progress.newest)
+
+    def _mark(self, run: int, done: CourseDone) -> db.Row:
+        progress = self._progress[done.course]
+        total = progress.judged + self._fresh[done.course] if done.left else progress.total
+        state = done.course, progress.upto, total, done.unresolved, progress.tables_run, progress.canvas_id
+        return *state, run, done.judged, done.interactions
+
+    def _new_requests(self) -> Iterator[list[str]]:
+        """Their lines, a chunk at a time, course by course in load order."""
+        left = [(course, found.mark, found.upto) for course, found in self._progress.items()]
+        left = [(course, mark, upto) for course, mark, upto in left if mark < upto]
+        while left:
+            courses, marks, uptos = zip(*left, strict=True)
+            if len(left) == 1:
+                name, values = "new_requests", {"course": courses[0], "mark": marks[0], "upto": uptos[0]}
+            else:
+                name = "new_requests_together"
+                values = {"courses": list(courses), "marks": list(marks), "uptos": list(uptos)}
+            lines = db.copy_out(self._cursor, name, values | {"most": _CHUNK})
+            yield lines
+            if len(lines) < _CHUNK:
+                return
+            place, _, _, _, _, asked = fields(lines[-1])
+            last = int(asked.partition("\t")[0])
+            left = [(course, int(place) if course == last else mark, upto) for course, mark, upto in left]
+            left = left[courses.index(last) :]
+
+    def _judge_new(self, lines: Sequence[str]) -> None:
+        rows = [fields(line) for line in lines]
+        of_course = Counter(row[5].partition("\t")[0] for row in rows)
+        self._fresh.update({int(course): count for course, count in of_course.items()})
+        if any(again.known for again in self._again.values()):
+            rows = [row for row in rows if row[1] not in self._again[int(row[5].partition("\t")[0])].known]
+        self._answers.trim()
+        self._look_up(self._answers.asked(rows))
+        for row in rows:
+            self._answers.add(row)
+        self._send()
+
+    def _judge_again(self) -> None:
+        """Rule R14: what found nothing and may resolve now; all of it where `requests` begins anew."""
+        whole = [course for course, found in self._progress.items() if found.whole or found.anew]
+        others = {course: found.seen_run for course, found in self._progress.items() if found.unresolved}
+        seen = [(course, run) for course, run in others.items() if course not in whole]
+        if whole:
+            self._judge_rows("unresolved_requests", {"courses": whole})
+        if seen:
+            courses, runs = zip(*seen, strict=True)
+            self._judge_rows("resolvable_requests", {"courses": list(courses), "seen": list(runs)})
+
+    def _judge_rows(self, name: str, values: Mapping[str, Sequence[int]]) -> None:
+        for chunk in _chunks(self._cursor, name, values):
+            told: list[tuple[int, str | None, Request]] = []
+            for number, course, log, label, user, url in chunk:
+                again = self._again[course]
+                again.numbers.append(number)
+                request = logged.read(log, course, user, url)
+                if request and request.id in again.known:
+                    # The same request twice, as another program may have left it, ends in one place.
+                    again.resolved.append(number)
+                elif request:
+                    told.append((number, label, request))
+            asked: dict[int, list[Request]] = {}
+            for _, _, request in told:
+                asked.setdefault(request.course_id, []).append(request)
+            self._answers.trim()
+            self._look_up(asked)
+            for number, label, request in told:
+                self._answer_again(number, label, request)
+            self._send()
+
+    def _answer_again(self, number: int, label: str | None, request: Request) -> None:
+        course, again = request.course_id, self._again[request.course_id]
+        if self._progress[course].anew:
+            again.known.add(request.id)
+        answer = self._classifiers[course].classify(request)
+        if isinstance(answer, Interaction):
+            self._answers.add_again(request)
+            again.resolved.append(number)
+            return
+        wants = self._classifiers[course].wants(request)
+        self._answers.wants += [f"{course}\t\\N\t{number}\t{want}\n" for want in wants]
+        if answer.label != label:
+            again.relabelled.append((number, answer.label, answer.message))
+
+    def _look_up(self, asked: Mapping[int, Sequence[Request]]) -> None:
+        while needs := self._needs(asked):
+            for lookup, ids in needs.items():
+                parts = {"columns": db.identifiers(lookup.columns), "table": db.identifier(lookup.table)}
+                column = db.identifier(lookup.column)
+                found = db.rows(self._cursor, "look_up", {"ids": sorted(ids)}, **parts, column=column)
+                next(iter(self._classifiers.values())).resources.add(lookup, ids, found)
+
+    def _needs(self, asked: Mapping[int, Sequence[Request]]) -> dict[Lookup, set[int]]:
+        needs: dict[Lookup, set[int]] = {}
+        for course, requests in asked.items():
+            for lookup, ids in self._classifiers[course].needs(requests).items():
+                needs.setdefault(lookup, set()).update(ids)
+        return needs
+
+    def _send(self) -> None:
+        """What goes to the database in whatever order; interactions only when they are many."""
+        answers = self._answers
+        if answers.held() > _HELD:
+            self._write_hits()
+        db.copy_lines(self._cursor, "unprocessable_interactions", MISSES, answers.misses)
+        if answers.waiting or answers.wants:
+            self._gather_wants()
+
+    def _gather_wants(self) -> None:
+        if not self._waiting:
+            db.run(self._cursor, "waiting_table")
+            db.run(self._cursor, "wants_table")
+        self._waiting = True
+        db.copy_lines(self._cursor, "waiting", WAITING, self._answers.waiting)
+        db.copy_lines(self._cursor, "wants", WANTS, self._answers.wants)
+
+    def _write_hits(self) -> None:
+        for table in INTERACTION_TABLES:
+            if lines := self._answers.take_hits(table):
+                self._write_interactions(table, DOWNLOADS if table == ATTACHMENTS else HITS, lines)
+
+    def _write_interactions(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
+        """By COPY, as if none of them stood there; where one does, once more with care. That is rare."""
+        try:
+            with db.savepoint(self._cursor, "interactions"):
+                db.copy_lines(self._cursor, table, columns, list(lines))
+                return
+        except db.TAKEN:
+            pass
+        db.run(self._cursor, "taken_table")
+        db.copy_lines(self._cursor, "taken", columns, list(lines))
+        parts = {"target": db.identifier(table), "columns": db.identifiers(columns)}
+        written: dict[int, int] = dict(db.rows(self._cursor, "insert_taken", None, **parts))
+        db.run(self._cursor, "drop_taken")
+        for course, count in Counter(int(line.partition("\t")[0]) for line in lines).items():
+            self._answers.of[course].hits -= count - written.get(course, 0)
+
+    def _write(self) -> None:
+        self._write_hits()
+        if self._answers.days:
+            days = zip(*self._answers.days, strict=True)
+            texts = ("{" + ",".join(column) + "}" for column in days)
+            db.run(self._cursor, "insert_days", dict(zip(("courses", "users", "days"), texts, strict=True)))
+        self._write_again()
+
+    def _write_again(self) -> None:
+        """What the rows say that found nothing, and what they wait for."""
+        resolved = [number for again in self._again.values() for number in again.resolved]
+        if resolved:
+            db.run(self._cursor, "delete_resolved", {"ids": resolved})
+        db.insert_many(self._cursor, "relabel", [row for again in self._again.values() for row in again.relabelled])
+        if whole := [course for course, found in self._progress.items() if found.whole]:
+            db.run(self._cursor, "forget_all_wants", {"courses": whole})
+        numbers = [number for course, again in self._again.items() if course not in whole for number in again.numbers]
+        if numbers:
+            db.run(self._cursor, "forget_wants", {"courses": list(self._progress), "numbers": numbers})
+        if self._waiting:
+            db.run(self._cursor, "insert_waiting")
+            db.run(self._cursor, "insert_wants")
 
 
-def _done(course: int, progress: Progress, judged: _Judged, written: int) -> CourseDone:
-    before = judged.read if progress.whole else progress.unresolved
-    left = before - len(judged.resolved) + len(judged.answers.missed)
-    return CourseDone(course, judged.fresh + judged.read, written, left, progress.upto < progress.newest)
-
-
-def _move_mark(cursor: db.Cursor, run: int, progress: Progress, done: CourseDone, fresh: int) -> None:
-    values = {
-        "course": done.course,
-        "upto": progress.upto,
-        "total": progress.judged + fresh if done.left else progress.total,
-        "unresolved": done.unresolved,
-        "tables_run": progress.tables_run,
-        "canvas_id": progress.canvas_id,
-        "run": run,
-        "judged": done.judged,
-        "interactions": done.interactions,
-    }
-    db.run(cursor, "move_mark", values)
-
-
-def _chunks(cursor: db.Cursor, name: str, values: dict[str, int]) -> Iterator[list[db.Row]]:
+def _chunks(cursor: db.Cursor, name: str, values: Mapping[str, Sequence[int]]) -> Iterator[list[db.Row]]:
     """A statement's rows, a chunk at a time, through a cursor of the server."""
     with cursor.connection.cursor(name) as rows:
         rows.itersize = _CHUNK
         rows.execute(db.statement(name), values)
         while chunk := list(islice(rows, _CHUNK)):
             yield chunk
-
-
-def _judge_again(
-    cursor: db.Cursor, classifier: Classifier, course: int, progress: Progress, judged: _Judged
-) -> set[str]:
-    """Rule R14: what found nothing and may resolve now; the ids of all these requests where `requests` begins anew."""
-    known: set[str] = set()
-    name = "unresolved_requests" if progress.whole or progress.anew else "resolvable_requests"
-    for chunk in _chunks(cursor, name, {"course": course, "seen": progress.seen_run}):
-        told = [(number, label, logged.read(log, course, user, url)) for number, log, label, user, url in chunk]
-        judged.read += len(chunk)
-        judged.again += [number for number, _, _ in told]
-        again = [(number, label, request) for number, label, request in told if request and request.id not in known]
-        # The same request twice, as another program may have left it, ends in one place.
-        judged.resolved += [number for number, _, request in told if request and request.id in known]
-        judged.answers.trim()
-        _look_up(cursor, classifier, [request for _, _, request in again])
-        for number, label, request in again:
-            _answer_again(classifier, number, label, request, judged)
-        known.update(request.id for _, _, request in again if progress.anew)
-        _send(cursor, judged)
-    return known
-
-
-def _answer_again(classifier: Classifier, number: int, label: str | None, request: Request, judged: _Judged) -> None:
-    answer = classifier.classify(request)
-    if isinstance(answer, Interaction):
-        judged.answers.add(request)
-        judged.resolved.append(number)
-        return
-    judged.answers.wants += [f"\\N\t{number}\t{want}\n" for want in classifier.wants(request)]
-    if answer.label != label:
-        judged.relabelled.append((number, answer.label, answer.message))
-
-
-def _judge_new(cursor: db.Cursor, classifier: Classifier, rows: Sequence[db.Row], judged: _Judged) -> None:
-    judged.answers.trim()
-    _look_up(cursor, classifier, rows)
-    for row in rows:
-        judged.answers.add(row)
-    _send(cursor, judged)
-
-
-def _look_up(cursor: db.Cursor, classifier: Classifier, rows: Sequence[db.Row]) -> None:
-    while needs := classifier.needs(rows):
-        for lookup, ids in needs.items():
-            parts = {"columns": db.identifiers(lookup.columns), "table": db.identifier(lookup.table)}
-            found = db.rows(cursor, "look_up", {"ids": sorted(ids)}, **parts, column=db.identifier(lookup.column))
-            classifier.resources.add(lookup, ids, found)
-
-
-def _send(cursor: db.Cursor, judged: _Judged) -> None:
-    db.copy_lines(cursor, "hits", HITS, judged.answers.hits)
-    db.copy_lines(cursor, "unprocessable_interactions", MISSES, judged.answers.misses)
-    db.copy_lines(cursor, "waiting", WAITING, judged.answers.waiting)
-    db.copy_lines(cursor, "wants", WANTS, judged.answers.wants)
-
-
-def _write(cursor: db.Cursor, course: int, judged: _Judged, *, whole: bool) -> int:
-    written = 0
-    for table in INTERACTION_TABLES:
-        name = "insert_downloads" if table == ATTACHMENTS else "insert_hits"
-        written += db.run(cursor, name, {"kind": table}, target=db.identifier(table))
-    db.run(cursor, "insert_days")
-    db.run(cursor, "insert_waiting")
-    if judged.resolved:
-        db.run(cursor, "delete_resolved", {"course": course, "ids": judged.resolved})
-    db.insert_many(cursor, "relabel", judged.relabelled)
-    if whole:
-        db.run(cursor, "forget_all_wants", {"course": course})
-    elif judged.again:
-        db.run(cursor, "forget_wants", {"course": course, "numbers": judged.again})
-    db.run(cursor, "insert_wants", {"course": course})
-    return written

@@ -31,6 +31,8 @@ Cursor = psycopg2.extensions.cursor
 Error = psycopg2.Error
 NotSupported = psycopg2.errors.FeatureNotSupported
 UniqueViolation = psycopg2.errors.UniqueViolation
+# What a row raises whose key or unique value stands there already.
+TAKEN = (UniqueViolation, psycopg2.errors.ExclusionViolation)
 TooLongError = psycopg2.errors.StringDataRightTruncation
 # What COPY raises for a row that cannot be loaded: bad values, NULL in a key, values PostgreSQL has no room for.
 BAD_ROW = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
@@ -333,6 +335,22 @@ def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[s
     if lines:
         copy_in(cursor, sql.Identifier(table), columns, io.BytesIO("".join(lines).encode()))
         lines.clear()
+
+
+class _Lines(io.TextIOBase):
+    """Takes whatever COPY writes, a line at a time."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        vars(self)["write"] = self.lines.append  # called for every line: a method of ours would cost as much as COPY
+
+
+def copy_out(cursor: Cursor, name: str, values: Mapping[str, Any]) -> list[str]:
+    """The rows of the named statement as COPY writes them: text lines, each with its end."""
+    command = cursor.mogrify(sql.SQL("copy ({}) to stdout").format(statement(name)), values)
+    written: Any = _Lines()
+    cursor.copy_expert(command, written)
+    return list(written.lines)
 
 
 def insert_many(cursor: Cursor, name: str, values: Iterable[Row], **parts: Composable) -> None:

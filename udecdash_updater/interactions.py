@@ -46,8 +46,6 @@ from udecdash_updater.resources import Lookup, Pages, Resources
 from udecdash_updater.targets import Target, parse
 from udecdash_updater.weblog import Request, device
 
-_MEMORY: Final = 100_000
-
 
 class Interaction(NamedTuple):
     """A row of `table` (R10); `downloaded` is a column of attachment_interactions only."""
@@ -113,13 +111,15 @@ class Classifier:
         found = wants(request, self._target(request), self._pages, self.resources)
         return [fingerprint(want) for want in dict.fromkeys(found)]
 
-    def trim(self) -> None:
-        """Between two chunks: forget when it is much, so that memory stays flat whatever comes."""
-        if len(self._targets) > _MEMORY:
-            self._targets.clear()
-        if len(self._outcomes) > _MEMORY:
-            self._outcomes.clear()
-        self.resources.trim()
+    def size(self) -> int:
+        """How much is remembered, by the largest part of it."""
+        return max(len(self._targets), len(self._outcomes), self.resources.size())
+
+    def forget(self) -> None:
+        """Between two chunks, when it is much: all of it, so that memory stays flat whatever comes."""
+        self._targets.clear()
+        self._outcomes.clear()
+        self.resources.forget()
 
     def _target(self, request: Request) -> Target:
         target = self._targets.get(request.url)

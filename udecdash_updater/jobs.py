@@ -9,7 +9,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from udecdash_updater.settings import Settings
 
 _TURN_SECONDS = 30.0  # then a job goes back to the end of its queue, so that it never holds up the others
 _TURNS = 1_000_000
+_TOGETHER = 100  # courses that share a transaction, at most, if they have so few requests
+_TOGETHER_REQUESTS = 10_000
 _NAMED = 20
 Ended = Callable[[Settings, int], None]
 """Is told a worker's settings and the run whose last job has ended."""
@@ -64,16 +66,34 @@ def process_courses(
     own, began = sources.load_for_worker(), time.monotonic()
     with db.opened(own, name=db.WORKER, patient=True) as connection:
         with db.told("beginning a job"), connection.cursor() as cursor:
-            db.run(cursor, "start_job", {"job": job})
-            in_order = [number for (number,) in db.rows(cursor, "failing_last", {"courses": courses})]
+            again = any(attempts > 1 for (attempts,) in db.rows(cursor, "start_job", {"job": job}))
+            planned = db.rows(cursor, "failing_last", {"courses": courses})
         work = _Work(connection, own, run, began + _TURN_SECONDS)
-        whole = work.through(in_order)
+        # After an attempt that died nobody knows of which course: each for itself then.
+        whole = work.through([[number] for number, _, _ in planned] if again else list(_groups(planned)))
         if work.failed:
             raise DatabaseError(say("courses not processed", names=_names(work.failed)))
         _account(connection, job, "end_job" if whole else "end_turn", time.monotonic() - began)
         if whole:
             _end_jobs(connection, own, job, ended)
     return work.done if whole else Retry(max=_TURNS)
+
+
+def _groups(planned: Iterable[db.Row]) -> Iterator[list[int]]:
+    """Small courses that share a transaction, of rows (course, how often it failed, requests that wait), in order.
+
+    >>> list(_groups([(1, 0, 10), (2, 0, 9_995), (3, 0, 5), (4, 2, 1), (5, 2, 1)]))
+    [[1], [2, 3], [4], [5]]
+    """
+    group: list[int] = []
+    waiting = 0
+    for number, failures, requests in planned:
+        if failures or waiting + requests > _TOGETHER_REQUESTS or len(group) == _TOGETHER:
+            yield from [group] if group else []
+            group, waiting = [], 0
+        group.append(number)
+        waiting += _TOGETHER_REQUESTS if failures else requests
+    yield from [group] if group else []
 
 
 def _names(failed: list[int]) -> str:
@@ -89,22 +109,44 @@ class _Work:
         self.done: list[list[int]] = []
         self.failed: list[int] = []
 
-    def through(self, courses: list[int]) -> bool:
-        """Work on the courses; False when the turn ended before the last one was done."""
-        for number in courses:
-            judged = written = 0
-            left = True
-            while left and (done := self._slice(number)):
-                judged, written, left = judged + done.judged, written + done.interactions, done.left
-                if time.monotonic() > self._end and (left or number != courses[-1]):
+    def through(self, groups: Sequence[Sequence[int]]) -> bool:
+        """Work on the courses, those of a group together; False when the turn ended before the last one was done."""
+        for place, group in enumerate(groups, start=1):
+            for number in self._together(group) if len(group) > 1 else group:
+                if not self._alone(number):
                     return False
-            self.done += [[number, judged, written]] * (not left)
+            if place < len(groups) and time.monotonic() > self._end:
+                return False
+        return True
+
+    def _together(self, group: Sequence[int]) -> Sequence[int]:
+        """Small courses in one transaction; those that it did not do: all of them, where one made it fail."""
+        try:
+            done = course.process_slice(self._connection, self._own, self._run, group)
+        except DatabaseError as error:
+            if self._connection.closed:
+                raise
+            LOGGER.warning("%d courses go on one by one: %s", len(group), told(error))
+            return group
+        self.done += [[one.course, one.judged, one.interactions] for one in done if not one.left]
+        return [one.course for one in done if one.left]
+
+    def _alone(self, number: int) -> bool:
+        """One course, slice by slice; False when the turn ended before it was done."""
+        judged = written = 0
+        left = True
+        while left and (done := self._slice(number)):
+            judged, written, left = judged + done.judged, written + done.interactions, done.left
+            if left and time.monotonic() > self._end:
+                return False
+        self.done += [[number, judged, written]] * (not left)
         return True
 
     def _slice(self, number: int) -> course.CourseDone | None:
         try:
             with _failure_noted(self._connection, self._run, number):
-                return course.process_slice(self._connection, self._own, self._run, number)
+                found = course.process_slice(self._connection, self._own, self._run, [number])
+                return found[0] if found else None
         except DatabaseError:
             if self._connection.closed:
                 raise

@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-_MEMORY: Final = 100_000
-
 
 class Resource(NamedTuple):
     """A row of a dim table, as far as interactions go."""
@@ -93,13 +91,14 @@ class Resources:
         """Whether that id has been looked up already."""
         return row_id in (self._items if lookup == MODULE_ITEMS else self._rows[lookup])
 
-    def trim(self) -> None:
-        """Between two chunks: forget what was found when it is much."""
-        if len(self._items) > _MEMORY:
-            self._items.clear()
-        for found in self._rows.values():
-            if len(found) > _MEMORY:
-                found.clear()
+    def size(self) -> int:
+        """How many ids of one kind were looked up, of the kind that was most."""
+        return max(len(self._items), *map(len, self._rows.values()), 0)
+
+    def forget(self) -> None:
+        """All that was found."""
+        self._items.clear()
+        self._rows.clear()
 
 
 class Page(NamedTuple):

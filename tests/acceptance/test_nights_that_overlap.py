@@ -93,7 +93,7 @@ def test_a_night_whose_jobs_are_still_at_work_when_the_next_begins_goes_on_witho
     monkeypatch.setattr(course, "_SLICE", work.REST_SLICE)
     run = load(other, small_nights / "night1" / "dataFiles").run
     with db.opened(other) as connection:
-        assert course.process_slice(connection, other, run, half_done)
+        assert course.process_slice(connection, other, run, [half_done])
     process(other, load(other, site.data_files).run)
     with contextlib.closing(connect(other)) as alone:
         assert interactions(database) == interactions(alone)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -112,8 +112,8 @@ def test_whatever_redis_forgets_while_jobs_are_at_work_interactions_are_those_of
     monkeypatch.setattr("udecdash_updater.batches._JOB_REQUESTS", 0)  # each course is a job of its own
     whole = course.process_slice
 
-    def process_slice(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
-        done = whole(connection, own, run, course)
+    def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
+        done = whole(connection, own, run, courses)
         damage(client)  # in the job's own process: the mark of this slice has moved
         return done
 

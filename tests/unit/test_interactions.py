@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from udecdash_updater import clock, interactions, resources
+from udecdash_updater import clock
 from udecdash_updater.clock import Clock
 from udecdash_updater.interactions import Classifier, Interaction
 from udecdash_updater.resolution import Unresolved
@@ -268,13 +268,13 @@ def test_an_item_without_canvas_id_is_not_found_as_no_key_could_hold_it() -> Non
 
 
 def test_forgetting_between_chunks_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (clock, interactions, resources):
-        monkeypatch.setattr(module, "_MEMORY", 0)
+    monkeypatch.setattr(clock, "_MEMORY", 0)
     classifier = a_classifier()
     chunk = [request("/courses/7/modules/items/22"), request("/courses/7/files/5"), request("/courses/7")]
     look_up(classifier, chunk)
     first = [classifier.classify(seen) for seen in chunk]
-    classifier.trim()
+    classifier.forget()
+    assert classifier.size() == 0
     assert classifier.needs(chunk)[MODULE_ITEMS] == {22}
     look_up(classifier, chunk)
     assert [classifier.classify(seen) for seen in chunk] == first

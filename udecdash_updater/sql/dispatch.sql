@@ -37,6 +37,7 @@ listen udecdash_jobs
 
 -- start_job: an attempt begins
 update udecdash.jobs set started_at = coalesce(started_at, clock_timestamp()), attempts = attempts + 1 where id = %(job)s
+returning attempts
 
 -- end_turn: an attempt ended and another one follows
 update udecdash.jobs set seconds = seconds + %(seconds)s where id = %(job)s
@@ -62,9 +63,11 @@ where j.id = %(job)s and coalesce(greatest(c.processed_at, c.failed_at), '-infin
 on conflict (course_id) do update set failures = courses.failures + 1, failed_at = excluded.failed_at,
     failed_run = excluded.failed_run, failure = excluded.failure
 
--- failing_last: a job's courses, those that failed before behind the others
-select course from unnest(%(courses)s::bigint[]) with ordinality given (course, place)
-left join udecdash.courses c on c.course_id = course order by coalesce(c.failures, 0), place
+-- failing_last: a job's courses, those that failed before behind the others: how often, and how many requests wait
+select course, coalesce(c.failures, 0), greatest(coalesce(r.total, 0) - coalesce(c.total, 0), 0)
+from unnest(%(courses)s::bigint[]) with ordinality given (course, place)
+left join udecdash.courses c on c.course_id = course
+left join udecdash.course_requests r on r.course_id = course order by coalesce(c.failures, 0), place
 
 -- end_jobs: the run whose last job has just ended, once; whether the run waits for it, and when it began
 update udecdash.runs r set jobs_ended_at = clock_timestamp()

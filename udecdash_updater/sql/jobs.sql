@@ -23,14 +23,16 @@ where fresh or again > 0 order by id
 select course_id, count(*) from enrollment_dim where workflow_state::text in ('active', 'completed')
     and course_id = any (%(courses)s) group by course_id
 
--- lock_course: one writer a course, waiting for another one to end; shared: a job is at work (see touched.sql)
-select pg_advisory_lock_shared(hashtext('udecdash-updater'), hashtext('jobs')), pg_advisory_lock(%(course)s)
+-- lock_courses: one writer a course, waiting for another one to end; shared: a job is at work (see touched.sql). Whoever
+-- locks several names them in order, so that no two wait for each other
+select pg_advisory_lock_shared(hashtext('udecdash-updater'), hashtext('jobs')), pg_advisory_lock(course)
+from unnest(%(courses)s::bigint[]) course
 
--- unlock_course: give both back
-select pg_advisory_unlock_shared(hashtext('udecdash-updater'), hashtext('jobs')), pg_advisory_unlock(%(course)s)
+-- unlock_courses: give all of them back
+select pg_advisory_unlock_all()
 
--- course_progress: how far the course is, as course.Progress has it
-select coalesce(r.newest, 0), coalesce(r.total, 0), coalesce(c.mark, 0), coalesce(c.total, 0),
+-- course_progress: how far the courses are, as course.Progress has it
+select d.id, coalesce(r.newest, 0), coalesce(r.total, 0), coalesce(c.mark, 0), coalesce(c.total, 0),
     case when coalesce(r.total, 0) - coalesce(c.total, 0) > %(slice)s then (
         select q.local_id from requests q where q.course_id = d.id and q.local_id > coalesce(c.mark, 0)
         order by q.local_id offset %(slice)s - 1 limit 1) end,
@@ -42,57 +44,69 @@ select coalesce(r.newest, 0), coalesce(r.total, 0), coalesce(c.mark, 0), coalesc
 from course_dim d
 left join udecdash.course_requests r on r.course_id = d.id
 left join udecdash.courses c on c.course_id = d.id
-where d.id = %(course)s
+where d.id = any (%(courses)s)
 
--- course_pages: the pages that some module item of the course points at
-select p.url, p.id, p.canvas_id, m.id from module_item_dim m join wiki_page_dim p on p.id = m.wiki_page_id
-where m.course_id = %(course)s and p.url is not null
+-- course_pages: the pages that some module item of the courses points at
+select m.course_id, p.url, p.id, p.canvas_id, m.id
+from module_item_dim m join wiki_page_dim p on p.id = m.wiki_page_id
+where m.course_id = any (%(courses)s) and p.url is not null
 
 -- look_up: the rows of a table with these ids
 select {columns} from {table} where {column} = any (%(ids)s)
 
--- new_requests: the course's requests after its mark, in load order
-select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id, assignment_id, url, user_agent
-from requests where course_id = %(course)s and local_id > %(mark)s and local_id <= %(upto)s order by local_id
+-- new_requests: the next ones of a course after its mark, in load order
+select local_id, id, timestamp, user_id, user_agent, course_id, quiz_id, discussion_id, assignment_id, url
+from requests where course_id = %(course)s and local_id > %(mark)s and local_id <= %(upto)s
+order by local_id limit %(most)s
 
--- unresolved_requests: the course's requests that found nothing so far
-select id, log, error_label, user_id, url from unprocessable_interactions where course_id = %(course)s order by id
+-- new_requests_together: the same of several courses, one after the other
+select q.* from unnest(%(courses)s::bigint[], %(marks)s::bigint[], %(uptos)s::bigint[]) s (course, mark, upto)
+cross join lateral (
+    select local_id, id, timestamp, user_id, user_agent, course_id, quiz_id, discussion_id, assignment_id, url
+    from requests where course_id = s.course and local_id > s.mark and local_id <= s.upto
+    order by local_id limit %(most)s) q
+order by s.course, q.local_id limit %(most)s
+
+-- unresolved_requests: the courses' requests that found nothing so far
+select id, course_id, log, error_label, user_id, url from unprocessable_interactions
+where course_id = any (%(courses)s) order by id
 
 -- resolvable_requests: those of them that wait for something that was touched since they were judged
-select id, log, error_label, user_id, url from unprocessable_interactions
-where course_id = %(course)s and id in (
-    select w.number from udecdash.wanted w join udecdash.touched t using (resource)
-    where w.course_id = %(course)s and t.run_id > %(seen)s)
-order by id
+select u.id, u.course_id, u.log, u.error_label, u.user_id, u.url
+from unprocessable_interactions u join (
+    select distinct w.number, w.course_id
+    from unnest(%(courses)s::bigint[], %(seen)s::bigint[]) s (course, seen)
+    join udecdash.wanted w on w.course_id = s.course
+    join udecdash.touched t on t.resource = w.resource and t.run_id > s.seen) n
+    on u.id = n.number and u.course_id = n.course_id
+order by u.id
 
--- hits_table: where a job gathers what resolved
-create temporary table if not exists hits (
-    place bigint, kind text, course_id bigint, user_id bigint, item_id bigint, item_canvas_id bigint,
-    viewed timestamp(0), downloaded boolean, url text, device text) on commit delete rows
+-- taken_table: where interactions wait of which some stand in their table already
+create temporary table taken (
+    course_id bigint, item_canvas_id bigint, user_id bigint, viewed timestamp(0), device text, item_id bigint, url text,
+    downloaded boolean) on commit drop
 
 -- waiting_table: where a job gathers what found nothing and waits for something; each row has its id already
 create temporary table if not exists waiting (like unprocessable_interactions including defaults, place bigint)
 on commit delete rows
 
 -- wants_table: where a job gathers what its unresolved requests wait for: new ones by place, others by number
-create temporary table if not exists wants (place bigint, number bigint, resource bigint) on commit delete rows
+create temporary table if not exists wants (course_id bigint, place bigint, number bigint, resource bigint)
+on commit delete rows
 
--- insert_hits: the interactions of one kind, in the order of their key, so that each part of an index is met once; of
--- each key the first in load order wins
-insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device)
-select course_id, user_id, item_id, item_canvas_id, url, viewed, device
-from hits where kind = %(kind)s order by item_canvas_id, user_id, viewed, place
-on conflict do nothing
+-- insert_taken: those of them that do not stand there; how many of each course
+with written as (
+    insert into {target} ({columns}) select {columns} from taken on conflict do nothing returning course_id)
+select course_id, count(*) from written group by course_id
 
--- insert_downloads: the interactions with attachments
-insert into {target} (course_id, user_id, item_id, item_canvas_id, url, viewed, device, downloaded)
-select course_id, user_id, item_id, item_canvas_id, url, viewed, device, downloaded
-from hits where kind = %(kind)s order by item_canvas_id, user_id, viewed, place
-on conflict do nothing
+-- drop_taken: there may be more of another table
+drop table taken
 
 -- insert_days: one row a course, user and local day
 insert into course_interactions (course_id, user_id, year_month, interaction_date)
-select distinct course_id, user_id, to_char(viewed, 'YYYYMM')::integer, viewed::date from hits
+select course, user_id, to_char(day, 'YYYYMM')::integer, day
+from unnest(%(courses)s::bigint[], %(users)s::bigint[], %(days)s::date[]) d (course, user_id, day)
+order by course, user_id, day
 on conflict do nothing
 
 -- insert_waiting: requests that found nothing and wait for something
@@ -101,27 +115,28 @@ select id, course_id, user_id, url, error_label, error_message, log from waiting
 
 -- insert_wants: what the unresolved requests of this job wait for
 insert into udecdash.wanted (course_id, resource, number)
-select %(course)s, w.resource, coalesce(w.number, m.id) from wants w left join waiting m using (place)
+select w.course_id, w.resource, coalesce(w.number, m.id) from wants w left join waiting m using (place)
 on conflict do nothing
 
 -- forget_wants: of requests that were judged again
-delete from udecdash.wanted where course_id = %(course)s and number = any (%(numbers)s)
+delete from udecdash.wanted where course_id = any (%(courses)s) and number = any (%(numbers)s)
 
--- forget_all_wants: of a course whose unresolved requests are all judged again
-delete from udecdash.wanted where course_id = %(course)s
+-- forget_all_wants: of courses whose unresolved requests are all judged again
+delete from udecdash.wanted where course_id = any (%(courses)s)
 
 -- delete_resolved: requests that found nothing once and now resolved
-delete from unprocessable_interactions where course_id = %(course)s and id = any (%(ids)s)
+delete from unprocessable_interactions where id = any (%(ids)s)
 
 -- relabel: requests that still find nothing, for another reason
 update unprocessable_interactions u set error_label = v.label, error_message = v.message
 from (values %s) v (id, label, message) where u.id = v.id
 
--- move_mark: what was judged, and by which tables
-insert into udecdash.courses (course_id, mark, total, unresolved, resources_run, canvas_id, processed_run, processed_at,
-    judged, interactions)
-values (%(course)s, %(upto)s, %(total)s, %(unresolved)s, %(tables_run)s, %(canvas_id)s, %(run)s, clock_timestamp(),
-    %(judged)s, %(interactions)s)
+-- move_marks: what was judged, and by which tables
+insert into udecdash.courses (course_id, mark, total, unresolved, resources_run, canvas_id, processed_run, judged,
+    interactions, processed_at)
+select v.course_id, v.mark, v.total, v.unresolved, v.resources_run, v.canvas_id::bigint, v.run, v.judged, v.interactions,
+    clock_timestamp()
+from (values %s) v (course_id, mark, total, unresolved, resources_run, canvas_id, run, judged, interactions)
 on conflict (course_id) do update set mark = greatest(courses.mark, excluded.mark), total = excluded.total,
     unresolved = excluded.unresolved, resources_run = excluded.resources_run, canvas_id = excluded.canvas_id,
     judged = excluded.judged + case when courses.processed_run = excluded.processed_run then courses.judged else 0 end,
