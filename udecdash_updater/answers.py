@@ -42,6 +42,7 @@ WANTS: Final = ("course_id", "place", "number", "resource")
 _MEMORY: Final = 100_000
 _NULL: Final = "\\N"
 _ESCAPED: Final = re.compile(r"\\(.)")
+_PLAIN: Final = re.compile(r"[-0-9a-zA-Z:. ]*").fullmatch
 _CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -63,6 +64,9 @@ class _Miss(NamedTuple):
     wants: tuple[int, ...]
 
 
+_NO_MISS: Final = _Miss("", "", ())
+
+
 class _Repeating(NamedTuple):
     """What all requests share that ask the same: a hit's table, key and two ends of its line (by MOBILE), or a miss."""
 
@@ -82,6 +86,7 @@ class Answers:
     def __init__(self, classifiers: Mapping[int, Classifier], clock: Clock) -> None:
         self._clock = clock
         self._repeating: dict[str, _Repeating] = {}
+        self._asked: dict[str, Request] = {}
         self._hits: dict[str, dict[str, str]] = {table: {} for table in INTERACTION_TABLES}
         self.of = {course: Tally(str(course), classifier) for course, classifier in classifiers.items()}
         self.days: set[tuple[str, str, str]] = set()
@@ -93,8 +98,8 @@ class Answers:
         """Of these new requests those that ask what none before them asked, by course."""
         first = {row[5]: row for row in rows}
         found: dict[int, list[Request]] = defaultdict(list)
-        for question in first.keys() - self._repeating.keys():
-            request = _request(first[question])
+        self._asked = {question: _request(first[question]) for question in first.keys() - self._repeating.keys()}
+        for request in self._asked.values():
             found[request.course_id].append(request)
         return found
 
@@ -103,7 +108,7 @@ class Answers:
         question = row[5]
         repeating = self._repeating.get(question)
         if repeating is None:
-            repeating = self._repeating[question] = self._made(_request(row))
+            repeating = self._repeating[question] = self._made(self._asked.get(question) or _request(row))
         tally, hits, key, ends, miss = repeating
         if hits is None:
             self._miss(row, tally, miss)
@@ -151,15 +156,16 @@ class Answers:
             wants = tuple(tally.classifier.wants(request))
             return _Repeating(tally, None, "", ("", ""), _missing(request, outcome, wants))
         key = f"{tally.course}\t{outcome.item_canvas_id}\t"
-        ends = _end("DESKTOP", request, outcome), _end("MOBILE", request, outcome)
-        return _Repeating(tally, self._hits[outcome.table], key, ends, _Miss("", "", ()))
+        end = _end(request, outcome)
+        ends = f"\tDESKTOP{end}", f"\tMOBILE{end}"
+        return _Repeating(tally, self._hits[outcome.table], key, ends, _NO_MISS)
 
     def _miss(self, row: Sequence[str], tally: Tally, miss: _Miss) -> None:
         place, name, time, user, agent, _ = row
         if name in tally.missed:  # a request that the table holds twice ends in one place
             return
         tally.missed.add(name)
-        told = f'{{"local_id": {place}, "id": {_json(name)}, "timestamp": {_json(time)}, "user_id": {user}'
+        told = f'{{"local_id": {place}, "id": {_quoted(name)}, "timestamp": {_quoted(time)}, "user_id": {user}'
         line = f"{user}\t{miss.line}{told}{miss.log}{_agent(agent)}}}\n"
         if not miss.wants:
             self.misses.append(line)
@@ -171,6 +177,11 @@ class Answers:
 def fields(line: str) -> Sequence[str]:
     """The parts of a line of `new_requests`: local_id, id, timestamp, user, agent, and all that it asks in one."""
     return line.split("\t", 5)
+
+
+def course_of(row: Sequence[str]) -> int:
+    """The course_id of `fields`."""
+    return int(row[5].partition("\t")[0])
 
 
 def _request(row: Sequence[str]) -> Request:
@@ -195,10 +206,9 @@ def _value(text: str) -> str | None:
     return _ESCAPED.sub(lambda found: _CONTROLS.get(found[1], found[1]), text) if "\\" in text else text
 
 
-def _end(named: str, request: Request, outcome: Resolved) -> str:
-    values = [named, outcome.item_id, request.url or ""]
-    values += [outcome.downloaded] * (outcome.table == ATTACHMENTS)
-    return "".join(f"\t{db.field(value)}" for value in values) + "\n"
+def _end(request: Request, outcome: Resolved) -> str:
+    downloaded = f"\t{outcome.downloaded}" if outcome.table == ATTACHMENTS else ""
+    return f"\t{outcome.item_id}\t{db.field(request.url or '')}{downloaded}\n"
 
 
 def _missing(request: Request, why: Unresolved, wants: tuple[int, ...]) -> _Miss:
@@ -219,6 +229,11 @@ def _mobile(agent: str) -> bool:
 @lru_cache(maxsize=16_384)
 def _agent(agent: str) -> str:
     return _json(agent)
+
+
+def _quoted(text: str) -> str:
+    """As `_json`, quickly for what needs no escapes."""
+    return f'"{text}"' if _PLAIN(text) else _json(text)
 
 
 def _json(text: str) -> str:

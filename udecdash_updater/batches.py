@@ -9,9 +9,10 @@ from udecdash_updater.jobs import Due
 from udecdash_updater.queues import queue_for, queue_names
 from udecdash_updater.settings import Settings
 
-# A job costs a worker some 25 ms beside its work (fork, connection), a course some 5 ms; a request some 15 µs.
-_JOB_REQUESTS = 50_000
-_COURSE_REQUESTS = 300
+# A job costs a worker some 25 ms beside its work (fork, connection), a request some 15 µs, and a small course some 2 ms
+# beside them, because what repeats within a course is little there; 13 ms where it has a transaction of its own.
+_JOB_REQUESTS = 100_000
+_COURSE_REQUESTS = 150
 _LEAST_SECONDS = 600
 _MOST_SECONDS = 3600  # supervisord_config gives a stopping worker as long
 _REQUESTS_A_SECOND = 500  # by far the slowest that was ever seen
@@ -46,10 +47,10 @@ class Batch:
 def batches(settings: Settings, due: Sequence[Due], members: Mapping[int, int]) -> dict[str, list[Batch]]:
     """The jobs for each queue, in the order of the queues; in each the one with most work first.
 
-    >>> due = [Due(1, 10, 0), Due(2, 20, 5), Due(3, 90_000, 0), Due(4, 10, 0)]
+    >>> due = [Due(1, 10, 0), Due(2, 20, 5), Due(3, 190_000, 0), Due(4, 10, 0)]
     >>> for queue, jobs in batches(Settings(), due, {1: 5, 2: 5, 3: 12, 4: 5000}).items():
     ...     print(queue, [(job.courses, job.requests) for job in jobs])
-    first_queue [((3,), 90000), ((2, 1), 35)]
+    first_queue [((3,), 190000), ((2, 1), 35)]
     course_too_long [((4,), 10)]
     """
     by_queue: dict[str, list[Due]] = {name: [] for name in queue_names(settings)}

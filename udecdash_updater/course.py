@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from udecdash_updater import db, logged
-from udecdash_updater.answers import DOWNLOADS, HITS, MISSES, WAITING, WANTS, Answers, fields
+from udecdash_updater.answers import DOWNLOADS, HITS, MISSES, WAITING, WANTS, Answers, course_of, fields
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier, Interaction
@@ -119,12 +119,12 @@ class _Slice:
 
     def __init__(self, cursor: db.Cursor, own: Settings, progress: Mapping[int, Progress]) -> None:
         self._cursor, self._progress = cursor, progress
-        clock, resources = Clock(own.time_zone), Resources()
+        self._resources, clock = Resources(), Clock(own.time_zone)
         pages: dict[int, list[db.Row]] = {course: [] for course in progress}
         for course, *page in db.rows(cursor, "course_pages", {"courses": list(progress)}):
             pages[course].append(tuple(page))
         self._classifiers = {
-            course: Classifier(found.canvas_id, pages_by_slug(pages[course]), resources, clock)
+            course: Classifier(found.canvas_id, pages_by_slug(pages[course]), self._resources, clock)
             for course, found in progress.items()
         }
         self._answers = Answers(self._classifiers, clock)
@@ -170,22 +170,26 @@ class _Slice:
             yield lines
             if len(lines) < _CHUNK:
                 return
-            place, _, _, _, _, asked = fields(lines[-1])
-            last = int(asked.partition("\t")[0])
-            left = [(course, int(place) if course == last else mark, upto) for course, mark, upto in left]
-            left = left[courses.index(last) :]
+            final = fields(lines[-1])
+            last = courses.index(course_of(final))
+            left = [(courses[last], int(final[0]), uptos[last]), *left[last + 1 :]]
 
     def _judge_new(self, lines: Sequence[str]) -> None:
         rows = [fields(line) for line in lines]
-        of_course = Counter(row[5].partition("\t")[0] for row in rows)
-        self._fresh.update({int(course): count for course, count in of_course.items()})
+        self._count(rows)
         if any(again.known for again in self._again.values()):
-            rows = [row for row in rows if row[1] not in self._again[int(row[5].partition("\t")[0])].known]
+            rows = [row for row in rows if row[1] not in self._again[course_of(row)].known]
         self._answers.trim()
         self._look_up(self._answers.asked(rows))
         for row in rows:
             self._answers.add(row)
         self._send()
+
+    def _count(self, rows: Sequence[Sequence[str]]) -> None:
+        if len(self._progress) == 1:  # looking at each row would be a fiftieth of all the work
+            self._fresh.update(dict.fromkeys(self._progress, len(rows)))
+        else:
+            self._fresh.update(map(course_of, rows))
 
     def _judge_again(self) -> None:
         """Rule R14: what found nothing and may resolve now; all of it where `requests` begins anew."""
@@ -239,7 +243,8 @@ class _Slice:
                 parts = {"columns": db.identifiers(lookup.columns), "table": db.identifier(lookup.table)}
                 column = db.identifier(lookup.column)
                 found = db.rows(self._cursor, "look_up", {"ids": sorted(ids)}, **parts, column=column)
-                next(iter(self._classifiers.values())).resources.add(lookup, ids, found)
+                self._resources.add(lookup, ids, found)
+            asked = {course: self._classifiers[course].through_items(requests) for course, requests in asked.items()}
 
     def _needs(self, asked: Mapping[int, Sequence[Request]]) -> dict[Lookup, set[int]]:
         needs: dict[Lookup, set[int]] = {}

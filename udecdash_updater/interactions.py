@@ -85,6 +85,10 @@ class Classifier:
                 needs.setdefault(lookup, set()).add(row_id)
         return needs
 
+    def through_items(self, requests: Iterable[Request]) -> list[Request]:
+        """Those of them that name a module item, so that `needs` may have more to ask once it is known."""
+        return [request for request in requests if self._target(request).item_id is not None]
+
     def outcome(self, request: Request) -> Resolved | Unresolved:
         """The item that the request reached, or why it reached none, whenever it was."""
         outcome = self._outcomes.get(request[5:9])

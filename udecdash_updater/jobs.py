@@ -25,7 +25,7 @@ from udecdash_updater.settings import Settings
 
 _TURN_SECONDS = 30.0  # then a job goes back to the end of its queue, so that it never holds up the others
 _TURNS = 1_000_000
-_TOGETHER = 100  # courses that share a transaction, at most, if they have so few requests
+_TOGETHER = 50  # courses that share a transaction, at most, if they have so few requests
 _TOGETHER_REQUESTS = 10_000
 _NAMED = 20
 Ended = Callable[[Settings, int], None]
