@@ -19,9 +19,10 @@ progress as (
 select id, case when fresh then waiting else 0 end, coalesce(again, 0) from progress
 where fresh or again > 0 order by id
 
--- course_members: students, teachers and others of each course, as the dashboard counts them for its queues
+-- course_members: students, teachers and others of each course, as the dashboard counts them for its queues; a set of
+-- courses and no array, which would be searched from its beginning for every enrollment
 select course_id, count(*) from enrollment_dim where workflow_state::text in ('active', 'completed')
-    and course_id = any (%(courses)s) group by course_id
+    and course_id in (select unnest(%(courses)s::bigint[])) group by course_id
 
 -- lock_courses: one writer a course, waiting for another one to end; shared: a job is at work (see touched.sql). Whoever
 -- locks several names them in order, so that no two wait for each other
@@ -119,7 +120,8 @@ select w.course_id, w.resource, coalesce(w.number, m.id) from wants w left join 
 on conflict do nothing
 
 -- forget_wants: of requests that were judged again
-delete from udecdash.wanted where course_id = any (%(courses)s) and number = any (%(numbers)s)
+delete from udecdash.wanted where course_id in (select unnest(%(courses)s::bigint[]))
+    and number in (select unnest(%(numbers)s::bigint[]))
 
 -- forget_all_wants: of courses whose unresolved requests are all judged again
 delete from udecdash.wanted where course_id = any (%(courses)s)
