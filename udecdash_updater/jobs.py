@@ -9,7 +9,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +66,10 @@ def process_courses(
     own, began = sources.load_for_worker(), time.monotonic()
     with db.opened(own, name=db.WORKER, patient=True) as connection:
         with db.told("beginning a job"), connection.cursor() as cursor:
-            again = any(attempts > 1 for (attempts,) in db.rows(cursor, "start_job", {"job": job}))
+            attempts = max([attempts for (attempts,) in db.rows(cursor, "start_job", {"job": job})], default=1)
             planned = db.rows(cursor, "failing_last", {"courses": courses})
         work = _Work(connection, own, run, began + _TURN_SECONDS)
-        # After an attempt that died nobody knows of which course: each for itself then.
-        whole = work.through([[number] for number, _, _ in planned] if again else list(_groups(planned)))
+        whole = work.through(list(_groups(planned, attempts)))
         if work.failed:
             raise DatabaseError(say("courses not processed", names=_names(work.failed)))
         _account(connection, job, "end_job" if whole else "end_turn", time.monotonic() - began)
@@ -79,12 +78,20 @@ def process_courses(
     return work.done if whole else Retry(max=_TURNS)
 
 
-def _groups(planned: Iterable[db.Row]) -> Iterator[list[int]]:
+def _groups(planned: Sequence[db.Row], attempts: int = 1) -> Iterator[list[int]]:
     """Small courses that share a transaction, of rows (course, how often it failed, requests that wait), in order.
 
     >>> list(_groups([(1, 0, 10), (2, 0, 9_995), (3, 0, 5), (4, 2, 1), (5, 2, 1)]))
     [[1], [2, 3], [4], [5]]
+
+    An attempt that died does not tell of which course: then each is for itself, from both ends in turn.
+
+    >>> list(_groups([(1, 0, 10), (2, 0, 10)], attempts=2)), list(_groups([(1, 0, 10), (2, 0, 10)], attempts=3))
+    ([[1], [2]], [[2], [1]])
     """
+    if attempts > 1:
+        yield from ([number] for number, _, _ in planned[:: -1 if attempts % 2 else 1])
+        return
     group: list[int] = []
     waiting = 0
     for number, failures, requests in planned:

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.nights import load, process
 from tests.small_world import COLUMNS, World, change, url
 from udecdash_updater import db, jobs, touched
+from udecdash_updater.course import process_slice
 from udecdash_updater.jobs import Due
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -187,3 +188,62 @@ def test_a_course_of_many_requests_is_done_in_slices_that_each_keep_what_they_di
     assert rows(database, "select judged, unresolved from udecdash.courses order by course_id") == [(11, 6), (1, 1)]
     assert rows(database, "select count(*) from attachment_interactions") == [(5,)]
     assert due(postgres) == []
+
+
+def test_courses_that_share_a_transaction_get_what_each_would_get_alone(
+    postgres: Settings, database: Connection, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(3)
+    monkeypatch.setattr("udecdash_updater.course._CHUNK", 7)
+    monkeypatch.setattr("udecdash_updater.course._HELD", 3)
+    for night_of in range(2):
+        for _ in range(12):
+            change(world, chance)
+        for course in chance.choices((1, 2), k=40):
+            world.ask(course, url(chance, course))
+        run = load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS)).run
+        with db.opened(postgres) as connection:
+            done = process_slice(connection, postgres, run, [2, 1, 777])  # the dump has no course of the last number
+        assert [(one.course, one.left) for one in done] == [(1, False), (2, False)]
+        assert rows(database, "select count(distinct xmin::text) from udecdash.courses") == [(1,)]
+        assert due(postgres) == []
+        together = [*without_numbers(database), rows(database, COUNTED)]
+        if night_of:
+            rows(database, "update udecdash.courses set resources_run = 0")
+        else:
+            rows(database, f"truncate {', '.join(WRITTEN)}, udecdash.wanted, udecdash.courses")
+        process(postgres, run)
+        assert together[:-1] == without_numbers(database)
+        assert night_of or together[-1] == rows(database, COUNTED)
+
+
+WRITTEN = (*INTERACTION_TABLES, "course_interactions", "unprocessable_interactions")
+COUNTED = "select course_id, mark, total, unresolved, judged, interactions from udecdash.courses order by 1"
+
+
+def without_numbers(database: Connection) -> list[list[tuple[Any, ...]]]:
+    """All that jobs wrote; what found nothing is told by its request, because it is numbered as it came."""
+    queries = [f"select t::text from {table} t order by 1" for table in WRITTEN[:-1]]
+    queries.append("select log, course_id, user_id, url, error_label, error_message from unprocessable_interactions"
+                   " order by 1")  # fmt: skip
+    queries.append("select u.log, w.resource, w.course_id from udecdash.wanted w"
+                   " join unprocessable_interactions u on u.id = w.number order by 1, 2")  # fmt: skip
+    return [rows(database, query) for query in queries]
+
+
+def test_interactions_that_stand_there_already_stay_and_are_not_counted_again(
+    postgres: Settings, database: Connection, world: World, tmp_path: Path
+) -> None:
+    world.ask(1, "/courses/101/files/109?first", timestamp="2021-05-01 12:00:00")
+    night(postgres, world, tmp_path)
+    for course, second in ((1, 0), (1, 0), (1, 1), (2, 0), (2, 0)):
+        world.ask(course, f"/courses/{course + 100}/files/109?later", timestamp=f"2021-05-01 12:00:0{second}.5")
+    run = load(postgres, world.dump(tmp_path), accept=tuple(COLUMNS)).run
+    with db.opened(postgres) as connection:
+        assert [one.interactions for one in process_slice(connection, postgres, run, [1, 2])] == [1, 1]
+    found = rows(database, "select course_id, viewed::time::text, url from attachment_interactions order by 1, 2")
+    assert found == [
+        (1, "08:00:00", "/courses/101/files/109?first"),
+        (1, "08:00:01", "/courses/101/files/109?later"),
+        (2, "08:00:00", "/courses/102/files/109?later"),
+    ]

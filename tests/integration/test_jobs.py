@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.nights import load
 from tests.nights import truth as told
 from tests.support import until
 from udecdash_updater import backlog, course, db, dispatch, figures, jobs, publishing, sources, summary
+from udecdash_updater.course import CourseDone
 from udecdash_updater.db import WORKER
 from udecdash_updater.embedded import worker_environment
 from udecdash_updater.errors import DatabaseError, QueueError, SettingsError
@@ -273,6 +274,25 @@ def test_a_job_whose_process_is_killed_every_time_is_given_up_and_told(
     assert "signal 9" in one(database, "select min(failure) from udecdash.courses")
     with pytest.raises(QueueError, match="3 courses could not be processed"):
         dispatch.wait(services, run)
+
+
+def test_a_course_that_kills_every_process_keeps_no_other_of_its_job_from_being_done(
+    services: Settings, database: Connection, client: redis.Redis, run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killing = course.process_slice, sorted(due.course for due in dispatch.due_courses(services))[1]
+
+    def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
+        if killing in courses:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(connection, own, run, courses)
+
+    monkeypatch.setattr(course, "process_slice", process_slice)
+    monkeypatch.setattr(dispatch, "_PAUSES", [0, 0, 0])
+    monkeypatch.setattr("udecdash_updater.batches.queue_for", lambda *_: "first_queue")  # one job
+    assert len(dispatch.enqueue(services, run).jobs) == 1
+    burst(client)
+    assert [due.course for due in dispatch.due_courses(services)] == [killing]
+    assert rows(database, "select course_id from udecdash.courses where failures > 0") == [(killing,)]
 
 
 def test_after_its_turn_a_job_goes_on_later(
