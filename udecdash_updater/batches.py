@@ -9,8 +9,8 @@ from udecdash_updater.jobs import Due
 from udecdash_updater.queues import queue_for, queue_names
 from udecdash_updater.settings import Settings
 
-# A job costs a worker some 25 ms beside its work (fork, connection), a request some 15 µs, and a small course some 2 ms
-# beside them, because what repeats within a course is little there; 13 ms where it has a transaction of its own.
+# A job costs a worker some 50 ms beside its work (fork, connection, rq's own account), a request some 15 µs, and a small
+# course some 2 ms beside its requests, as little repeats within it; 12 ms where it has a transaction of its own.
 _JOB_REQUESTS = 100_000
 _COURSE_REQUESTS = 150
 _LEAST_SECONDS = 600

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import io
 import re
-import select
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -357,16 +356,6 @@ def insert_many(cursor: Cursor, name: str, values: Iterable[Row], **parts: Compo
     """Execute the named `insert ... values %s` statement with many rows at once; an iterator's rows as they come."""
     if values:
         psycopg2.extras.execute_values(cursor, statement(name, **parts), values)
-
-
-def notified(connection: Connection, seconds: float) -> bool:
-    """Wait until another session notifies this one of what it listens to, at most so long; whether one did."""
-    if not connection.notifies:
-        select.select([connection], [], [], seconds)
-        connection.poll()
-    heard = bool(connection.notifies)
-    connection.notifies.clear()
-    return heard
 
 
 def json(value: object) -> psycopg2.extras.Json:

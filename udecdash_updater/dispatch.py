@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -183,10 +184,20 @@ def wait(settings: Settings, run: int, told: Callable[[int, int], None] = lambda
             if time.monotonic() > end:
                 left = len(jobs.due(cursor))
                 raise QueueError(say("courses left", count=left, seconds=settings.interactions_timeout))
-            if not db.notified(session, min(_LOOK_SECONDS, settings.interactions_timeout)):
+            if not _notified(session, min(_LOOK_SECONDS, settings.interactions_timeout)):
                 _enqueue(settings, run, awaited=True, again=False)
         if failed := db.rows(cursor, "failed_courses", {"run": run}):
             raise jobs.failures(failed)
+
+
+def _notified(session: db.Connection, seconds: float) -> bool:
+    """Wait until another session notifies this one of what it listens to, at most so long; whether one did."""
+    if not session.notifies:
+        select.select([session], [], [], seconds)
+        session.poll()
+    heard = bool(session.notifies)
+    session.notifies.clear()
+    return heard
 
 
 def _ended(cursor: db.Cursor, settings: Settings, run: int) -> bool:

@@ -55,6 +55,13 @@ def run(services: Settings, small_nights: Path, monkeypatch: pytest.MonkeyPatch)
     return load(services, small_nights / "night1" / "dataFiles").run
 
 
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the workers write pages."""
+    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "report"))
+    return tmp_path / "report"
+
+
 def rows(database: Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
     with database.cursor() as cursor:
         cursor.execute(query, values or None)
@@ -212,44 +219,38 @@ def test_a_course_that_fails_stops_no_other_and_one_notice_names_it(
 
 def test_the_last_job_writes_page_and_metrics_of_its_run_anew(
     services: Settings,
+    database: Connection,
     client: redis.Redis,
     run: int,
+    report: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    database: Connection,
 ) -> None:
-    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "report"))
-    monkeypatch.setenv("METRICS_FILE", str(tmp_path / "udecdash.prom"))
+    metrics = report.with_name("udecdash.prom")
+    monkeypatch.setenv("METRICS_FILE", str(metrics))
     monkeypatch.setenv("LANGUAGE", "en")
     alone(monkeypatch)
     dispatch.enqueue(services, run)
     own = sources.load_for_worker()
     rows(database, "update udecdash.runs set ended_at = now(), exit_code = 0")
     assert publishing.publish(own, run, datetime.now(timezone.utc), 0) == []
-    page = tmp_path / "report" / f"run-{run:06d}.html"
+    page = report / f"run-{run:06d}.html"
     assert "the workers are not done yet: 0 of 3 jobs are done, 0 failed, 0 are at work and 3 wait." in page.read_text()
     burst(client)
     told = page.read_text()
     assert "3 of 3 jobs are done, 0 failed" in told
     assert "not done yet" not in told
     assert "No course waits" in told
-    assert "udecdash_courses_due 0.0" in (tmp_path / "udecdash.prom").read_text()
+    assert "udecdash_courses_due 0.0" in metrics.read_text()
 
 
 def test_a_run_that_has_not_ended_writes_its_page_itself(
-    services: Settings,
-    client: redis.Redis,
-    run: int,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    database: Connection,
+    services: Settings, database: Connection, client: redis.Redis, run: int, report: Path
 ) -> None:
-    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "report"))
     rows(database, "update udecdash.runs set ended_at = null, exit_code = null")
     dispatch.enqueue(services, run)
     burst(client)
     assert one(database, "select count(*) from udecdash.jobs where outcome = 'done'") == 3
-    assert not (tmp_path / "report").exists()
+    assert not report.exists()
 
 
 def test_in_a_job_of_several_courses_one_that_fails_stops_none(
