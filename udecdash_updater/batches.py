@@ -9,7 +9,7 @@ from udecdash_updater.jobs import Due
 from udecdash_updater.queues import queue_for, queue_names
 from udecdash_updater.settings import Settings
 
-# A job costs a worker some 50 ms beside its work (fork, connection, rq's own account), a request some 15 µs, and a small
+# A job costs a worker some 50 ms beside its work (fork, connection, rq's own account), a request some 15 µs, a small
 # course some 2 ms beside its requests, as little repeats within it; 12 ms where it has a transaction of its own.
 _JOB_REQUESTS = 100_000
 _COURSE_REQUESTS = 150
