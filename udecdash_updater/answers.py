@@ -19,13 +19,14 @@ A request comes as the fields of a line of COPY and leaves in lines of COPY, so 
 
 from __future__ import annotations
 
+import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from udecdash_updater import db
 from udecdash_updater.clock import Clock
@@ -172,6 +173,22 @@ class Answers:
             return
         self.waiting.append(f"{place}\t{line}")
         self.wants += [f"{tally.course}\t{place}\t\\N\t{want}\n" for want in miss.wants]
+
+
+class _Lines(io.TextIOBase):
+    """Takes whatever COPY writes, a line at a time."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        vars(self)["write"] = self.lines.append  # called for every line: a method of ours would cost as much as COPY
+
+
+def read(cursor: db.Cursor, name: str, values: Mapping[str, object]) -> list[str]:
+    """The requests of the named statement as COPY writes them: lines for `fields`, each with its end."""
+    command = cursor.mogrify(db.raw("copy ({}) to stdout").format(db.statement(name)), values)
+    written: Any = _Lines()
+    cursor.copy_expert(command, written)
+    return list(written.lines)
 
 
 def fields(line: str) -> Sequence[str]:

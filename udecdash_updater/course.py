@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from udecdash_updater import db, logged
-from udecdash_updater.answers import DOWNLOADS, HITS, MISSES, WAITING, WANTS, Answers, course_of, fields
+from udecdash_updater.answers import DOWNLOADS, HITS, MISSES, WAITING, WANTS, Answers, course_of, fields, read
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier, Interaction
@@ -166,7 +166,7 @@ class _Slice:
             else:
                 name = "new_requests_together"
                 values = {"courses": list(courses), "marks": list(marks), "uptos": list(uptos)}
-            lines = db.copy_out(self._cursor, name, values | {"most": _CHUNK})
+            lines = read(self._cursor, name, values | {"most": _CHUNK})
             yield lines
             if len(lines) < _CHUNK:
                 return

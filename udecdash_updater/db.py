@@ -336,22 +336,6 @@ def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[s
         lines.clear()
 
 
-class _Lines(io.TextIOBase):
-    """Takes whatever COPY writes, a line at a time."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        vars(self)["write"] = self.lines.append  # called for every line: a method of ours would cost as much as COPY
-
-
-def copy_out(cursor: Cursor, name: str, values: Mapping[str, Any]) -> list[str]:
-    """The rows of the named statement as COPY writes them: text lines, each with its end."""
-    command = cursor.mogrify(sql.SQL("copy ({}) to stdout").format(statement(name)), values)
-    written: Any = _Lines()
-    cursor.copy_expert(command, written)
-    return list(written.lines)
-
-
 def insert_many(cursor: Cursor, name: str, values: Iterable[Row], **parts: Composable) -> None:
     """Execute the named `insert ... values %s` statement with many rows at once; an iterator's rows as they come."""
     if values:
