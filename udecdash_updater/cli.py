@@ -50,6 +50,7 @@ def main() -> None:
     The settings are those of main.py: the values that stand in it (it is read, not run), then the environment, then
     .env beside it. Say with --folder or UDECDASH_FOLDER where that is.
     """
+    terminal.bear_any_text()
 
 
 @main.command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,7 +65,8 @@ def _told_as_document(ctx: click.Context, *, wanted: bool) -> Iterator[None]:
 
 def answer(document: object) -> None:
     """Write the one JSON document that --json promises, without secrets."""
-    click.echo(documents.text(document, logs.hidden))
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "utf").lower()
+    click.echo(documents.text(document, logs.hidden, ascii_only=not unicode))
 
 
 def folder_option(function: _Function) -> _Function:

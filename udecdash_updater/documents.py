@@ -14,12 +14,12 @@ from udecdash_updater.errors import UpdaterError
 from udecdash_updater.language import Both, Words
 
 
-def text(value: object, hide: Callable[[str], str] = str) -> str:
+def text(value: object, hide: Callable[[str], str] = str, *, ascii_only: bool = False) -> str:
     """One JSON document of dataclasses, mappings and sequences; times are ISO 8601, errors tell what to do.
 
-    `hide` masks the secrets in each text of it.
+    `hide` masks the secrets in each text of it. `ascii_only`: other characters are escaped, as JSON has it.
     """
-    return json.dumps(_masked(plain(value), hide), ensure_ascii=False, indent=2)
+    return json.dumps(_masked(plain(value), hide), ensure_ascii=ascii_only, indent=2)
 
 
 def _masked(value: Any, hide: Callable[[str], str]) -> Any:  # noqa: ANN401 - what json.dumps takes

@@ -126,6 +126,7 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
 
 
 def _show(night: Night, result: RunResult, found: Settings) -> None:
+    terminal.bear_any_text()
     if result.summary and (night.site or sys.stdout.isatty()):
         terminal.show_summary(result.summary, found.language)
     if night.site:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
@@ -50,8 +51,15 @@ def write(*parts: Grid | str) -> None:
         console.print(part)
 
 
+def bear_any_text() -> None:
+    """Characters that standard output's encoding lacks are written as ? from now on, and end nothing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def _console() -> Console:
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
+    file = sys.stdout or io.StringIO()  # it may be closed
+    return Console(file=file, width=None if file.isatty() else _WIDTH, highlight=False, markup=False)
 
 
 def _is_wide() -> bool:
