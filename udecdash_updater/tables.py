@@ -205,6 +205,8 @@ def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
     """Tables that were built aside come to DB_SCHEMA, with the grants that tables made there would have."""
     for one in built:
         name = db.identifier(STAGING, one.table.name)
+        for taken, free in db.rows(cursor, "taken_names", {"table": name.as_string(cursor)}):
+            db.run(cursor, "rename_index", index=db.identifier(STAGING, taken), free=db.identifier(free))
         db.run(cursor, "move_in", table=name, schema=db.identifier(schema))
     tables = db.comma([db.identifier(one.table.name) for one in built])
     for grantee, privilege, grantable in db.rows(cursor, "promised_grants") if built else ():

@@ -179,6 +179,18 @@ update {target} t set {assignments} from {staging} s where s._kind = 'changed' a
 insert into {target} ({columns}) overriding system value
 select {columns} from {staging} s where s._kind in ('new', 'moved')
 
+-- taken_names: indexes of a table that was built aside whose names somebody else has in DB_SCHEMA, and free ones
+with others as (
+    select relname::text as other from pg_class where relnamespace = to_regnamespace(quote_ident(current_schema())))
+select c.relname::text, (
+    select free from (select left(c.relname, 58) || '_' || n as free from generate_series(1, 999) n) names
+    where free not in (table others) limit 1)
+from pg_index i join pg_class c on c.oid = i.indexrelid
+where i.indrelid = to_regclass(%(table)s) and c.relname in (table others)
+
+-- rename_index: to a name that is free
+alter index {index} rename to {free}
+
 -- move_in: a table that was built aside becomes the dashboard's
 alter table {table} set schema {schema}
 
