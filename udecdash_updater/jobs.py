@@ -133,7 +133,7 @@ class _Work:
         except DatabaseError as error:
             if self._connection.closed:
                 raise
-            LOGGER.warning("%d courses go on one by one: %s", len(group), told(error))
+            LOGGER.warning(say("one by one", count=len(group), why=told(error)))
             return group
         self.done += [[one.course, one.judged, one.interactions] for one in done if not one.left]
         return [one.course for one in done if one.left]
@@ -172,7 +172,7 @@ def _failure_noted(connection: db.Connection, run: int, number: int) -> Iterator
         error = sys.exc_info()[1]
         if not whole and error and not connection.closed:
             failure = told(error)
-            LOGGER.error("course %d failed: %s", number, failure)
+            LOGGER.error(say("course failed", course=number, why=failure))
             with contextlib.suppress(db.Error), connection.cursor() as cursor:
                 db.run(cursor, "course_failed", {"course": number, "run": run, "failure": failure})
 

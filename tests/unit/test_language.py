@@ -104,16 +104,11 @@ def _in_english_alone(node: ast.AST, names: Collection[str]) -> list[str]:
     return [f"{node.lineno}: {ast.unparse(one)}" for one in parts if re.search("[a-z]{3}", _literal(one))]
 
 
-# What a worker logs for whoever looks after it beside rq's own lines, which are in English.
-OF_WORKERS = ("course %d failed: %s",)
-
-
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
 def test_errors_warnings_and_the_log_are_told_by_words_and_not_in_english_alone(path: Path) -> None:
     names = {kind.__name__ for kind in every_error()}
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    told = [one for node in nodes for one in _in_english_alone(node, names)]
-    assert [one for one in told if not any(known in one for known in OF_WORKERS)] == []
+    assert [one for node in nodes for one in _in_english_alone(node, names)] == []
 
 
 def test_every_error_has_its_sentence_and_its_hint_in_both_languages() -> None:
