@@ -21,13 +21,15 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from udecdash_updater import pages
+from udecdash_updater.language import Voice
 from udecdash_updater.progress import Progress, TableProgress
 
 _NOTHING: dict[str, Any] = {"told": "", "bytes": False}
 
 
 @contextlib.contextmanager
-def display(progress: Progress) -> Iterator[Callable[[str], None]]:
+def display(progress: Progress, language: str = "en") -> Iterator[Callable[[str], None]]:
     """Show on standard error, if that is a terminal, how far the run is; yields what to call when a stage begins.
 
     The log goes on above the bar.
@@ -35,21 +37,22 @@ def display(progress: Progress) -> Iterator[Callable[[str], None]]:
     if not (sys.stderr and sys.stderr.isatty()):
         yield lambda _: None
         return
+    voice = Voice(language)
     with _bar(Console(stderr=True)) as bar:
         bar.add_task("", total=None, **_NOTHING)
 
         def show(tables: tuple[TableProgress, ...]) -> None:
             total, done, rows = (sum(getattr(one, name) for one in tables) for name in ("total", "done", "rows"))
-            told = f"{rows:,} rows" if rows else ""
+            told = voice("so many rows", count=rows) if rows else ""
             bar.update(bar.task_ids[-1], total=total or None, completed=done, told=told, bytes=True)
 
         def count(ended: int, jobs: int) -> None:
-            told = f"{ended:,} of {jobs:,} jobs"
+            told = voice("jobs ended", ended=ended, jobs=jobs)
             bar.update(bar.task_ids[-1], total=jobs or None, completed=ended, told=told, bytes=False)
 
         def begin(stage: str) -> None:
             bar.remove_task(bar.task_ids[-1])
-            bar.add_task(stage, total=None, **_NOTHING)
+            bar.add_task(pages.stage(stage).text(language), total=None, **_NOTHING)
 
         progress.listeners.append(show)
         progress.job_listeners.append(count)

@@ -106,7 +106,7 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
     with contextlib.ExitStack() as resources:
         # Asked of the settings as given: those of running servers no longer say that they are embedded.
         night = Night(found, resources, waits=options.wait or found.embedded_redis, options=options)
-        begins = resources.enter_context(live.display(night.progress))
+        begins = resources.enter_context(live.display(night.progress, found.language))
         for position, stage in enumerate(STAGES):
             if _skipped(stage, failures):
                 continue

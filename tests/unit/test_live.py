@@ -46,6 +46,21 @@ def test_the_bar_counts_the_jobs_that_are_awaited_and_no_bytes(monkeypatch: pyte
     assert "bytes" not in terminal.getvalue()
 
 
+@pytest.mark.parametrize("awaited", [False, True])
+def test_the_bar_speaks_spanish_too(monkeypatch: pytest.MonkeyPatch, *, awaited: bool) -> None:
+    terminal = terminal_of(monkeypatch)
+    progress = Progress()
+    with live.display(progress, "es") as begins:
+        begins("load tables")
+        if awaited:
+            progress.jobs(3, 1234)
+        else:
+            progress.listeners[0]((TableProgress("user_dim", 2, 1_500_000, 3_000_000, 12_345),))
+    shown = terminal.getvalue()
+    assert "cargar tablas" in shown
+    assert ("3 de 1.234 trabajos" if awaited else "12.345 filas") in shown
+
+
 def test_elsewhere_than_on_a_terminal_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr("sys.stderr", log)
