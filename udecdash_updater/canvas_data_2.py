@@ -84,6 +84,8 @@ def load_requests(night: Night) -> None:
     with night.progress.over(night.request_files):
         loaded = dap_load.load_web_log(night.settings, night.batches, night.request_files, night.run)
     LOGGER.info(say("web logs loaded", new=loaded.new, files=len(loaded.counts)))
+    if loaded.vanished:
+        night.warn(say("requests vanish", count=loaded.vanished))
     dap_batches.forget(night.batches)
 
 

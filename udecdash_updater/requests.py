@@ -21,11 +21,15 @@ from udecdash_updater.staging import STAGING
 
 @dataclass(frozen=True, slots=True)
 class RequestsLoaded:
-    """What a load of requests did."""
+    """What a load of requests did.
+
+    `skipped`: files that were loaded before; `vanished`: courses whose newest request was no longer there before it.
+    """
 
     counts: tuple[FileCount, ...]
     rejects: tuple[Reject, ...]
     skipped: int
+    vanished: int = 0
 
     @property
     def new(self) -> int:
@@ -68,10 +72,11 @@ def load(
     with db.told("loading requests"), db.opened(settings) as connection:
         with connection.cursor() as cursor:
             filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
+            vanished = int(db.one(cursor, "vanished_requests")[0])  # a load covers up what others have deleted
         way = _append if filled else _fill
         counts, rejects = way(settings, connection, ordered, run, also)
     known = len(dump.files.get(REQUESTS, ())) - len(files) if dump else 0
-    return RequestsLoaded(tuple(counts), tuple(rejects), known)
+    return RequestsLoaded(tuple(counts), tuple(rejects), known, vanished)
 
 
 _Done = tuple[list[FileCount], list[Reject]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
-from tests.installation import execute, rows
+from tests.installation import Installation, execute, rows
 from tests.nights import load, mini_dump
 from udecdash_updater import binaries
 from udecdash_updater.settings import Settings
@@ -115,3 +115,18 @@ def test_what_comes_from_a_backup_is_compared_with_the_next_dump(
     assert found == [(10,)], "the backup is from the first night"
     for number in (2, 3):
         judge(postgres, database, tmp_path, number)
+
+
+def test_requests_that_somebody_deleted_are_told_by_the_next_night_which_could_bring_them_back(
+    yesterday: Installation, database: Connection
+) -> None:
+    ids = "select count(distinct id), count(*) from public.requests"
+    held = rows(database, ids)
+    execute(database, "delete from public.requests where course_id = (select max(course_id) from public.requests)")
+    ended = yesterday.run(10)
+    assert "1 course lost" in ended.log
+    assert "FIRST_DATA_UPDATE=True" in ended.log
+    assert rows(database, ids) < held
+    yesterday.values["FIRST_DATA_UPDATE"] = "True"
+    yesterday.run()
+    assert rows(database, ids) == held
