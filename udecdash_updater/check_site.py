@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, webhook
+from dotenv import dotenv_values
+
+from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, sources, webhook
 from udecdash_updater.errors import NoticeError
 from udecdash_updater.fields import redis_secrets
 from udecdash_updater.findings import Finding, failed, ok, warning
@@ -25,11 +27,15 @@ _LEAST_SECRET = 8
 
 def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:
     """All of them can be used; some are odd."""
-    computed = script.read(folder).computed
-    if computed:
-        told = say("settings computed", names=", ".join(computed))
+    main = script.read(folder)
+    strange = sources.misspelled((*main.strange, *dotenv_values(folder / ".env")))
+    if main.computed:
+        told = say("settings computed", names=", ".join(main.computed))
         yield warning("settings", told, say("move to env", path=folder / ".env"))
-    else:
+    if strange:
+        told = say("settings misspelled", names=", ".join(strange))
+        yield warning("settings", told, say("settings meant", names=", ".join(strange.values())))
+    if not (main.computed or strange):
         yield ok("settings", say("settings fine", count=len(settings.model_fields_set)))
 
 

@@ -17,10 +17,11 @@ MAIN = "main.py"
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What main.py sets: values by name, and the names whose values it computes, which reading cannot tell."""
+    """What main.py sets: values by name; names whose values it computes, which reading cannot tell; other names."""
 
     values: dict[str, str] = field(default_factory=dict)
     computed: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
 
 def adopt(folder: Path) -> Script:
@@ -49,9 +50,11 @@ def read(folder: Path) -> Script:
         line = error.lineno if isinstance(error, SyntaxError) else None
         what = say("main no python line", line=line, path=path) if line else say("main no python", path=path)
         raise SettingsError([say("problem", name=MAIN, what=what)]) from None
-    found = [(name, _text(node)) for name, node in _given(tree) if _is_setting(name)]
+    given = list(_given(tree))
+    found = [(name, _text(node)) for name, node in given if _is_setting(name)]
     values = {name: text for name, text in found if text is not None and text.strip()}
-    return Script(values, tuple(name for name, text in found if text is None and name not in values))
+    computed = tuple(name for name, text in found if text is None and name not in values)
+    return Script(values, computed, tuple(name for name, _ in given if name.isupper() and not _is_setting(name)))
 
 
 def _is_setting(name: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import pwd
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from udecdash_updater.language import Told, Words, because, say
 from udecdash_updater.settings import SECRET_FIELDS, SEED_NAMES, Settings
 
 _DOT_ENV = ".env"
+_ALIKE = 0.75
 _DATABASE_FIELDS = ("db_host", "db_port", "db_name", "db_username", "db_password")
 
 
@@ -120,6 +122,18 @@ def _secret_in(path: str, secret: str, problems: list[Words]) -> str:
     if not text:
         problems.append(_wrong(name, say("secret empty")))
     return text
+
+
+def misspelled(names: Iterable[str]) -> dict[str, str]:
+    """Of `names`, those that are no setting but nearly one, and which one.
+
+    >>> misspelled(["SMTP_PASSS", "smtp_pass", "REDIS_URI", "DB_USER", "CD_API_KEY", "PATH"])
+    {'SMTP_PASSS': 'SMTP_PASS', 'REDIS_URI': 'REDIS_URL', 'DB_USER': 'DB_USERNAME'}
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    strange = [name for name in names if name.upper().removesuffix("_FILE") not in known]
+    near = {name: difflib.get_close_matches(name.upper(), known, 1, _ALIKE) for name in strange}
+    return {name: found[0] for name, found in near.items() if found}
 
 
 def demonstrate_when_empty(folder: Path | None = None) -> bool:

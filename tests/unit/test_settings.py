@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from udecdash_updater import sources
+from udecdash_updater import check_site, sources
 from udecdash_updater.errors import SettingsError
+from udecdash_updater.findings import WARNING
+from udecdash_updater.language import text
 from udecdash_updater.settings import SEED_NAMES, Settings
 from udecdash_updater.sources import demonstrate_when_empty, load, load_for_worker
 
@@ -353,3 +355,12 @@ def test_one_filled_in_setting_is_enough_to_mean_a_real_site(
 def test_the_template_names_every_setting_of_the_seed_in_its_order() -> None:
     text = (ROOT / "main_example.py").read_text(encoding="utf-8")
     assert tuple(re.findall(r'^    "([A-Z_]+)":', text, re.MULTILINE)) == SEED_NAMES
+
+
+def test_a_name_that_is_nearly_a_setting_is_warned_of_by_name_alone(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MAX_REJECT_ROWS=canary-1\nCD_API_KEY=canary-2\nDB_HOST=x\n", encoding="utf-8")
+    (tmp_path / "main.py").write_text('VALUES = {"FRONT_END_DIR": "canary-3", "MINE": "y"}\n', encoding="utf-8")
+    [found] = check_site.settings_are_usable(Settings(), tmp_path)
+    assert found.outcome == WARNING
+    assert str(found.told).endswith("it does nothing: FRONT_END_DIR, MAX_REJECT_ROWS")
+    assert text(found.hint, "es").startswith("¿Quiso decir FRONTEND_DIR, MAX_REJECTED_ROWS?")
