@@ -58,7 +58,8 @@ def read(folder: Path) -> Script:
 
 
 def _is_setting(name: str) -> bool:
-    return name.isupper() and name.lower().removesuffix("_file") in Settings.model_fields
+    fields = Settings.model_fields  # METRICS_FILE is one itself
+    return name.isupper() and (name.lower() in fields or name.lower().removesuffix("_file") in fields)
 
 
 def _given(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

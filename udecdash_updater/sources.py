@@ -127,11 +127,11 @@ def _secret_in(path: str, secret: str, problems: list[Words]) -> str:
 def misspelled(names: Iterable[str]) -> dict[str, str]:
     """Of `names`, those that are no setting but nearly one, and which one.
 
-    >>> misspelled(["SMTP_PASSS", "smtp_pass", "REDIS_URI", "DB_USER", "CD_API_KEY", "PATH"])
+    >>> misspelled(["SMTP_PASSS", "smtp_pass", "REDIS_URI", "DB_USER", "CD_API_KEY", "METRICS_FILE"])
     {'SMTP_PASSS': 'SMTP_PASS', 'REDIS_URI': 'REDIS_URL', 'DB_USER': 'DB_USERNAME'}
     """
     known = [name.upper() for name in Settings.model_fields]
-    strange = [name for name in names if name.upper().removesuffix("_FILE") not in known]
+    strange = [name for name in names if not {name.upper(), name.upper().removesuffix("_FILE")} & set(known)]
     near = {name: difflib.get_close_matches(name.upper(), known, 1, _ALIKE) for name in strange}
     return {name: found[0] for name, found in near.items() if found}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from udecdash_updater import check_site, sources
+from udecdash_updater import check_site, script, sources
 from udecdash_updater.errors import SettingsError
 from udecdash_updater.findings import WARNING
 from udecdash_updater.language import text
@@ -364,3 +364,9 @@ def test_a_name_that_is_nearly_a_setting_is_warned_of_by_name_alone(tmp_path: Pa
     assert found.outcome == WARNING
     assert str(found.told).endswith("it does nothing: FRONT_END_DIR, MAX_REJECT_ROWS")
     assert text(found.hint, "es").startswith("¿Quiso decir FRONTEND_DIR, MAX_REJECTED_ROWS?")
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_commands_see_every_setting_of_main_py(tmp_path: Path, name: str) -> None:
+    (tmp_path / "main.py").write_text(f"VALUES = {{{name!r}: 'x'}}\n", encoding="utf-8")
+    assert script.read(tmp_path) == script.Script({name: "x"})
