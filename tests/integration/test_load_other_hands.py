@@ -11,9 +11,10 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import Installation, execute, rows
-from tests.nights import load, mini_dump
-from udecdash_updater import binaries
+from tests.nights import load, mini_dump, write_archive
+from udecdash_updater import binaries, tables
 from udecdash_updater.settings import Settings
+from udecdash_updater.tables import Published
 
 ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "varchar"), ("updated_at", "timestamp")]
 PAIR = [("unread", "boolean"), ("conversation_message_id", "bigint"), ("user_id", "bigint"), ("text", "text")]
@@ -130,3 +131,24 @@ def test_requests_that_somebody_deleted_are_told_by_the_next_night_which_could_b
     yesterday.values["FIRST_DATA_UPDATE"] = "True"
     yesterday.run()
     assert rows(database, ids) == held
+
+
+def test_a_file_that_somebody_changes_before_its_lines_are_kept_is_loaded_by_the_next_night(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(postgres, database, tmp_path, 1)
+    made, items, _ = night(tmp_path, 2)
+    name, keep = next(iter(NAMES)), tables.keep_lines
+    changed = [(*items[0][:2], "changed", items[0][3]), *items[1:]]
+
+    def meddle(settings: Settings, published: Sequence[Published]) -> None:
+        write_archive(made / name / "2.gz", _lines(changed))
+        keep(settings, published)
+
+    execute(database, f"update public.{name} set name = name")  # so that it is loaded by all its lines
+    monkeypatch.setattr(tables, "keep_lines", meddle)
+    load(postgres, made)
+    monkeypatch.undo()
+    load(postgres, made)
+    query = f"select id, canvas_id, name, updated_at::text from public.{name} order by id"
+    assert rows(database, query) == changed
