@@ -26,7 +26,8 @@ def test_everything_wrong_is_told_at_once_with_exit_code_2_and_nothing_is_touche
     ended = site.run(2, **{**dict.fromkeys(NEEDED), **wrong})
     assert set(re.findall(r"^  - (\w+):", ended.log, re.MULTILINE)) == {*NEEDED, *wrong}
     assert "canary" not in ended.log + ended.out
-    assert "La configuración no se puede usar." in ended.log
+    assert "The settings cannot be used." in ended.log
+    assert "La configuración no se puede usar." in site.run(2, **{**dict.fromkeys(NEEDED), **wrong}, LANGUAGE="es").log
     assert sorted(path.name for path in site.front_end.iterdir()) == ["index.html"]
     assert not site.data_files.exists()
     assert rows(database, "select count(*) from pg_namespace where nspname like 'udecdash%'") == [(0,)]
