@@ -22,7 +22,10 @@ TEXTS = st.text(
         st.characters(exclude_characters="\0", exclude_categories=["Cs"]),
     )
 )
-URLS = st.one_of(st.none(), TEXTS, st.builds("/courses/7/files/{}{}".format, st.sampled_from((5, 6)), TEXTS))
+NAMED = st.builds(
+    "/courses/7/files/{}{}{}".format, st.sampled_from((5, 6)), st.sampled_from(("?", "/download?")), TEXTS
+)
+URLS = st.one_of(st.none(), TEXTS, NAMED)
 REQUESTS = st.builds(
     Request, st.integers(1, 9), TEXTS, st.sampled_from(("2021-04-04 03:30:00.999", "infinity", None)), st.just(20),
     st.just(10), st.sampled_from((None, 0, 3)), st.none(), st.none(), URLS,
