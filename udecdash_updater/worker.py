@@ -39,8 +39,8 @@ ALLOWED_FUNCTIONS: dict[str, Callable[..., object]] = {
 _REDIS_SECONDS = 60
 # A killed worker's job counts as lost after these and rq's own 60 s; then the next worker that looks tries it again.
 _MONITORING_SECONDS = 15
-_MAINTENANCE_SECONDS = 60
-_IDLE_SECONDS = 60 + 15  # rq waits 15 s less for jobs, then an idle worker looks too
+_MAINTENANCE_SECONDS = 30
+_IDLE_SECONDS = 30 + 15  # rq waits 15 s less for jobs, then an idle worker looks too
 
 
 class RefusedJobError(UpdaterError):
