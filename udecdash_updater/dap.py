@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 
 import stamina
 
-from udecdash_updater import bounded, dap_batches, dap_client, db, programs, rows
+from udecdash_updater import bounded, dap_batches, dap_client, dap_tables, db, programs, rows
 from udecdash_updater.canvas_cli import Backoff
 from udecdash_updater.dap_batches import Batch, BatchFile
 from udecdash_updater.dap_client import Outcome
@@ -107,10 +107,14 @@ def tables(settings: Settings) -> list[str]:
 
 
 def since(cursor: db.Cursor) -> dict[str, datetime]:
-    """Up to when each table is loaded, by namespace.table; nothing before the first load."""
+    """Up to when each table is loaded, by namespace.table; without those that somebody has emptied: they come whole."""
     if not db.one(cursor, "dap_known")[0]:
         return {}
-    return {name: until.astimezone(timezone.utc) for name, until in db.rows(cursor, "dap_loaded")}
+    astray = dap_tables.astray(cursor)
+    for name, (has, had) in astray.items():
+        LOGGER.warning(say("dap astray", table=name, has=has, had=had))
+    loaded = dap_tables.loaded(cursor).items()
+    return {name: until.astimezone(timezone.utc) for name, until in loaded if name not in astray}
 
 
 def next_since(loaded: datetime | None, batches: Sequence[Batch]) -> datetime | None:

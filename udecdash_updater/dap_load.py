@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from udecdash_updater import (
@@ -56,14 +56,16 @@ def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOpt
     a batch cannot be trusted, SettingsError for a DAP_SHARD that is not this site's, DatabaseError when PostgreSQL
     fails; nothing is published then.
     """
-    todo = [batch for batch in _due(settings, batches) if batch.name != WEB_LOGS]
     with db.told("preparing staging"), db.opened(settings) as connection, db.transaction(connection) as cursor:
         tables.clear_staging(cursor)
         dap_tables.create(cursor)
+        astray = dap_tables.astray(cursor)
+        loaded = {name: until for name, until in dap_tables.loaded(cursor).items() if name not in astray}
+    todo = dap_tables.due([batch for batch in batches if batch.name != WEB_LOGS], loaded)
     staged = dap_tables.stage_all(settings, todo)
     tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     with db.told("publishing the tables"), db.opened(settings) as connection:
-        relations, waiting, widened = _prepare(connection, [one.table.name for one in staged])
+        relations, waiting, widened = _prepare(connection, loaded, [one.table.name for one in staged])
         with connection.cursor() as cursor:
             db.run(cursor, "load_session")
         publish = _Publish(settings, staged, relations, run, options)
@@ -159,10 +161,12 @@ def _due(settings: Settings, batches: Sequence[Batch]) -> list[Batch]:
         return dap_tables.due(batches, dap_tables.loaded(cursor))
 
 
-def _prepare(connection: db.Connection, arriving: Sequence[str]) -> tuple[list[Table], tuple[str, ...], list[Told]]:
+def _prepare(
+    connection: db.Connection, loaded: Collection[str], arriving: Sequence[str]
+) -> tuple[list[Table], tuple[str, ...], list[Told]]:
     """The relations that can be made, with every column that they have; those that cannot; and columns added."""
     with db.transaction(connection) as cursor:
-        chosen = dap_relations.choose({*dap_tables.loaded(cursor), *arriving})
+        chosen = dap_relations.choose({*loaded, *arriving})
         relations = dap_relations.tables(cursor, chosen.ready)
         names = [relation.name for relation in relations]
         obstacles.demand_none(cursor, names)

@@ -63,6 +63,21 @@ def loaded(cursor: db.Cursor) -> dict[str, datetime]:
     return dict(db.rows(cursor, "dap_loaded"))
 
 
+def astray(cursor: db.Cursor) -> dict[str, tuple[int, int]]:
+    """Tables that hold another number of rows than their last load left, by name: how many there are, and were.
+
+    Somebody has emptied or dropped them: only a snapshot brings back what Canvas has not changed since.
+    """
+    found = {}
+    for name, had in held(cursor).items():
+        local = dap_schema.local_name(*name.split("."))
+        there = db.rows(cursor, "dap_columns", {"table": local})
+        has = db.one(cursor, "count_rows", table=db.identifier(SCHEMA, local))[0] if there else 0
+        if has != had:
+            found[name] = (has, had)
+    return found
+
+
 def held(cursor: db.Cursor) -> dict[str, int]:
     """How many rows each table held when it was loaded last."""
     return dict(db.rows(cursor, "dap_held"))

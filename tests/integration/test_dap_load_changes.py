@@ -13,6 +13,7 @@ from tests import dap_nights
 from tests.dap_nights import put
 from udecdash_updater import (
     check_database,
+    dap,
     dap_batches,
     dap_ids,
     dap_load,
@@ -179,6 +180,28 @@ def test_columns_that_canvas_adds_or_widens_are_loaded_and_break_nothing(
         (7, None, None), (8, "many", None),
     ]  # fmt: skip
     assert rows(database, "select * from titles order by 1") == [(7, "A"), (8, "B")]
+
+
+@pytest.mark.parametrize("harm", ["drop table udecdash_dap.users", "delete from udecdash_dap.users where id = 1"])
+def test_a_table_that_somebody_emptied_counts_as_never_loaded_until_it_comes_whole(
+    postgres: Settings, database: Connection, tmp_path: Path, harm: str
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable"], users=["1\tA", "2\tB"])
+    dap_nights.load(postgres, tmp_path)
+    execute(database, harm)
+    with database.cursor() as cursor:
+        assert "canvas.courses" in dap.since(cursor)
+        assert "canvas.users" not in dap.since(cursor)
+    dap_batches.forget(dap_batches.read(tmp_path))
+    assert dap_nights.load(postgres, tmp_path).tables.waiting == ("user_dim",)
+    changes = put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t2\tB2"], night=2, since=1)
+    with pytest.raises(DumpError, match=r"canvas\.users is loaded up to None"):
+        dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A"), (2, "B")]
+    dap_batches.forget([changes])
+    put(tmp_path, "canvas.users", ["key.id\tvalue.name", "1\tA", "2\tB"], night=1)  # Canvas has nothing newer
+    assert dap_nights.load(postgres, tmp_path).tables.waiting == ()
+    assert rows(database, "select id, name from udecdash_dap.users order by 1") == [(1, "A"), (2, "B")]
 
 
 def test_a_column_that_canvas_removes_is_told_once_and_keeps_what_it_held(
