@@ -41,6 +41,8 @@ def find(cursor: db.Cursor, tables: Sequence[str]) -> Iterator[Obstacle]:
     names = {"tables": list(tables)}
     for table, kind in db.rows(cursor, "obstacles", names):
         yield Obstacle(say("table kind", table=table, kind=say(_KINDS[kind])), say("table kind hint", table=table))
+    for (lacking,) in db.rows(cursor, "columns_lacking", names):
+        yield Obstacle(say("requests lacks", columns=lacking), say("requests lacks hint"))
     for table, account in db.rows(cursor, "veiled", names):
         yield Obstacle(say("table veiled", table=table, account=account),
                        say("table veiled hint", table=table, account=account))  # fmt: skip

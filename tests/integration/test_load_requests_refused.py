@@ -149,3 +149,26 @@ def test_a_trigger_or_rule_that_drops_requests_is_named_with_what_to_do_and_noth
         kind = "rule" if drops == "rule" else "trigger"
         assert f"alter table requests disable {kind} drops;" in refused.value.hint()
         assert rows(database, "select id from requests") == there
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
+def test_ids_may_be_uuids_in_a_found_table(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    take(monkeypatch, way)
+    execute(database, FOUND.replace("id varchar(36)", "id uuid"))
+    execute(database, "alter table requests add mine bigint default 8, add check (course_id <> mine)")
+    keys = [f"0000000{letter}-0000-4000-8000-000000000000" for letter in "abcd"]
+    for number in (1, 2):
+        asked = [request_line(id=key, course_id="8" if key == keys[1] else "7") for key in keys[: number + 2]]
+        done = load(postgres, request_dump(tmp_path / str(number), {f"{number}.gz": b"".join([*asked, asked[0]])}))
+        assert [reject.line for reject in done.requests.rejects] == [2]
+    assert rows(database, "select id::text from requests order by local_id") == [(keys[n],) for n in (0, 2, 3)]
+
+
+def test_a_found_table_of_requests_that_lacks_columns_is_told(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, f"{FOUND}; alter table requests drop user_agent, drop quiz_id")
+    with pytest.raises(TableError, match="requests in DB_SCHEMA lacks the columns quiz_id, user_agent"):
+        load(postgres, request_dump(tmp_path, {"1.gz": request_line(id="a")}))

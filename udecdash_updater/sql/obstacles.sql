@@ -9,6 +9,14 @@ select t.typname::text, 'c' from pg_type t
 where t.typnamespace = to_regnamespace(quote_ident(current_schema())) and t.typname = any (%(tables)s) and t.typrelid = 0
 order by 1
 
+-- columns_lacking: those that a night writes and that requests, where it is among these tables, does not have
+select string_agg(name, ', ') from unnest(array['local_id', 'id', 'timestamp', 'user_id', 'course_id', 'quiz_id',
+    'discussion_id', 'conversation_id', 'assignment_id', 'url', 'user_agent']) name
+join pg_class c on c.relname = 'requests' and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+where c.relname = any (%(tables)s) and c.relkind in ('r', 'p') and not exists (
+    select from pg_attribute a where a.attrelid = c.oid and a.attname = name and not a.attisdropped)
+having count(*) > 0
+
 -- veiled: tables among these whose rows policies hide from us, and who we are
 select c.relname::text, current_user::text from pg_class c
 where c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relname = any (%(tables)s)

@@ -76,19 +76,19 @@ select set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', 
     set_config('enable_hashagg', 'off', true) -- sorting the hashes of ids is twice as fast as counting them by hash
 
 -- delete_repeated_rows: the first load's requests that stand twice: the first in load order stays; files by their top
-with many as materialized (select hashtextextended(id, 0) as mark from requests group by 1 having count(*) > 1),
+with many as materialized (select hashtextextended(id::text, 0) as mark from requests group by 1 having count(*) > 1),
 ranked as (
     select local_id, row_number() over (partition by id order by local_id) as copy
-    from requests join many on hashtextextended(id, 0) = mark),
+    from requests join many on hashtextextended(id::text, 0) = mark),
 gone as (delete from requests r using ranked where r.local_id = ranked.local_id and copy > 1 returning r.local_id)
 select (select min(top) from unnest(%(tops)s::bigint[]) top where top >= local_id), count(*) from gone group by 1
 
 -- delete_repeated_requests: the same id twice in this load: the first in load order stays
 with many as materialized (
-    select hashtextextended(id, 0) as mark from {staging} group by 1 having count(*) > 1),
+    select hashtextextended(id::text, 0) as mark from {staging} group by 1 having count(*) > 1),
 ranked as (
     select s.tableoid as part, s.ctid as place, row_number() over (partition by s.id order by s.file, s.ctid) as copy
-    from {staging} s join many on hashtextextended(s.id, 0) = mark),
+    from {staging} s join many on hashtextextended(s.id::text, 0) = mark),
 gone as (delete from {staging} s using ranked r
     where s.tableoid = r.part and s.ctid = r.place and r.copy > 1 returning s.file)
 select file, count(*) from gone group by file
