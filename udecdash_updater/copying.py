@@ -12,8 +12,8 @@ from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 
-_BATCH = 10_000
-_BATCH_BYTES = 4 << 20
+_BATCH = 1_000
+_BATCH_BYTES = 1 << 19
 _EVIDENCE = 3  # lines; one or two may simply be bad
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
