@@ -21,6 +21,7 @@ import psycopg2.extras
 from psycopg2 import errorcodes, sql
 
 from udecdash_updater import meter
+from udecdash_updater import rows as rows_of
 from udecdash_updater.errors import DatabaseError, TableError
 from udecdash_updater.language import Both, say
 from udecdash_updater.settings import Settings
@@ -321,12 +322,9 @@ def field(value: object) -> str:
 
 
 def copy_rows(cursor: Cursor, table: Composable, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
-    """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`; the number of rows."""
-    lines = ["\t".join(map(field, row)) for row in values]
-    if not lines:
-        return 0
-    text = "\n".join(lines).encode() + b"\n"
-    return copy_in(cursor, table, columns, io.BytesIO(text))
+    """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`, as they come. Rows that arrived."""
+    lines = (("\t".join(map(field, row)) + "\n").encode() for row in values)
+    return copy_in(cursor, table, columns, rows_of.LineReader(lines))
 
 
 def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[str]) -> None:
