@@ -21,7 +21,6 @@ import psycopg2.extras
 from psycopg2 import errorcodes, sql
 
 from udecdash_updater import meter
-from udecdash_updater import rows as rows_of
 from udecdash_updater.errors import DatabaseError, TableError
 from udecdash_updater.language import Both, say
 from udecdash_updater.settings import Settings
@@ -319,12 +318,6 @@ def field(value: object) -> str:
     if not isinstance(value, str):
         return str(value)
     return value.translate(_ESCAPES) if _ODD.search(value) else value
-
-
-def copy_rows(cursor: Cursor, table: Composable, columns: Sequence[str], values: Iterable[Sequence[object]]) -> int:
-    """COPY Python values (texts, numbers, booleans, None) into `columns` of `table`, as they come. Rows that arrived."""
-    lines = (("\t".join(map(field, row)) + "\n").encode() for row in values)
-    return copy_in(cursor, table, columns, rows_of.LineReader(lines))
 
 
 def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[str]) -> None:

@@ -57,7 +57,8 @@ def judge(
     there = ((table.name, None, _array(_fields(line, columns))) for line in differing.lines)
     gone_ones = ((table.name, "gone", _array(_key_alone(table, key))) for key in differing.gone)
     target = db.identifier("udecdash_staging", "_differing")
-    db.copy_rows(cursor, target, ("table_name", "kind", "fields"), chain(there, gone_ones))
+    told = (("\t".join(map(db.field, row)) + "\n").encode() for row in chain(there, gone_ones))
+    db.copy_in(cursor, target, ("table_name", "kind", "fields"), rows.LineReader(told))
     staging = source(table, found)
     kinds = _judge(cursor, table, found, staging, times)
     gone, new, changed, moved = (

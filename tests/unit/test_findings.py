@@ -33,7 +33,7 @@ def test_nagios_reads_one_line_and_numbers_whatever_was_told() -> None:
     line, code = nagios([ok("dump", "fine", dump_age=3600.0), warning("disk", "two\nlines | and a bar", "df")])
     assert line == "UDECDASH WARNING - disk: two lines / and a bar | failed=0 warnings=1 dump_age=3600"
     assert code == 1
-    assert nagios([ok("dump", "fine")]) == ("UDECDASH OK - 1 checks passed | failed=0 warnings=0", 0)
+    assert nagios([ok("dump", "fine")]) == ("UDECDASH OK - 1 check passed | failed=0 warnings=0", 0)
     line, code = nagios([failed("workers", WorkersError("idle"))])
     assert line.startswith("UDECDASH CRITICAL - workers: ")
     assert code == 2
