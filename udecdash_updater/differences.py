@@ -19,8 +19,8 @@ from udecdash_updater.dump import Table
 from udecdash_updater.line_blocks import UnlikeError
 from udecdash_updater.lines import Differing, Known
 
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _WRITTEN = ("gone", "changed", "moved")
 _ROUNDED = timedelta(milliseconds=2)  # what is kept of the newest time has no microseconds
 _LENGTH = re.compile(r"character varying\((\d+)\)")
@@ -53,8 +53,8 @@ def judge(
     `times`: columns that tell when a row was written. Raises UnlikeError when only a comparison of all lines can tell,
     or psycopg2's errors for a value of another type.
     """
-    columns = [_Column.of(name, found) for name in table.column_names]
-    there = ((table.name, None, _array(_fields(line, columns))) for line in differing.lines)
+    demands = _Demands.of(table, found)
+    there = ((table.name, None, _array(_values(line, demands))) for line in differing.lines)
     gone_ones = ((table.name, "gone", _array(_key_alone(table, key))) for key in differing.gone)
     target = db.identifier("udecdash_staging", "_differing")
     told = (("\t".join(map(db.field, row)) + "\n").encode() for row in chain(there, gone_ones))
@@ -164,46 +164,51 @@ def _newest_of_all(cursor: db.Cursor, table: Table, staging: db.Composable, time
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
-    """What a value must be besides one of its type: no longer, given, no special word (see `words`)."""
+class _Demands:
+    """What a line's values must be besides ones of their types, by place: no longer, given, no special word."""
 
-    longest: int | None
-    required: bool
-    wordy: bool
+    width: int
+    longest: tuple[tuple[int, int], ...]
+    required: tuple[int, ...]
+    wordy: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: str, found: Found) -> _Column:
-        length = _LENGTH.fullmatch(found.types[name])
-        return cls(int(length[1]) if length else None, name in found.required, name in found.wordy)
+    def of(cls, table: Table, found: Found) -> _Demands:
+        names = table.column_names
+        lengths = ((place, _LENGTH.fullmatch(found.types[name])) for place, name in enumerate(names))
+        return cls(
+            len(names),
+            tuple((place, int(length[1])) for place, length in lengths if length),
+            tuple(place for place, name in enumerate(names) if name in found.required),
+            tuple(place for place, name in enumerate(names) if name in found.wordy),
+        )
 
-    def takes(self, field: bytes, value: str | None) -> bool:
-        if value is None:
-            return not self.required
-        return not (self.longest is not None and len(value) > self.longest) and not (self.wordy and words.is_one(field))
+    def meet(self, fields: Sequence[str], values: Sequence[str | None]) -> bool:
+        """Whether a line's fields, and the values that they tell, are what they must be."""
+        return not (
+            any(values[place] is None for place in self.required)
+            or any(len(values[place] or "") > longest for place, longest in self.longest)
+            or words.first([fields[place].encode() for place in self.wordy], range(len(self.wordy))) is not None
+        )
 
 
-def _fields(line: bytes, columns: Sequence[_Column]) -> list[str | None]:
-    """A line's fields as COPY would read them. Raises UnlikeError where COPY or the table may object to one."""
-    fields = line.split(b"\t")
-    if rows.unreadable(line) or len(fields) != len(columns):
+def _values(line: bytes, demands: _Demands) -> list[str | None]:
+    """A line's values as COPY would read them. Raises UnlikeError where COPY or the table may object to one."""
+    if rows.unreadable(line):
         raise UnlikeError
-    values = [_field(field) for field in fields]
-    if not all(column.takes(field, value) for column, field, value in zip(columns, fields, values, strict=True)):
+    fields = line.decode().split("\t")
+    values = [None if field == "\\N" else field for field in fields]
+    if line.count(b"\\") != values.count(None):
+        values = [None if field == "\\N" else _unescaped(field) for field in fields]
+    if len(fields) != demands.width or not demands.meet(fields, values):
         raise UnlikeError
     return values
 
 
-def _field(field: bytes) -> str | None:
-    if field == b"\\N":
-        return None
-    if b"\\" in field:
-        if b"\\" in _ESCAPED.sub(b"", field) or any(found not in _ESCAPES for found in _ESCAPED.findall(field)):
-            raise UnlikeError
-        field = _ESCAPED.sub(lambda found: _ESCAPES[found[1]], field)
-    try:
-        return field.decode()
-    except UnicodeDecodeError:
-        raise UnlikeError from None
+def _unescaped(field: str) -> str:
+    if "\\" in _ESCAPED.sub("", field) or any(found not in _ESCAPES for found in _ESCAPED.findall(field)):
+        raise UnlikeError
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], field)
 
 
 def _array(values: Sequence[str | None]) -> str:

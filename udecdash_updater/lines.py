@@ -40,7 +40,7 @@ class Known:
     """What is kept of a table's last load.
 
     `counts`: as FileCount has them. `repeated`: keys that stood in more than one line. `lines`: how many the blocks
-    hold; None where no lines are kept.
+    hold; None where no lines are kept. `plain`: the table has neither partitions nor rules.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Known:
     newest: datetime | None
     repeated: frozenset[bytes]
     lines: int | None
+    plain: bool
 
     @property
     def rows(self) -> int:
@@ -101,8 +102,9 @@ def recall(cursor: db.Cursor, tables: Sequence[Table]) -> dict[str, Known]:
             newest,
             frozenset(key.encode() for key in repeated or ()),
             held_lines,
+            plain,
         )
-        for name, number, shape, contents, counts, held, places, newest, repeated, held_lines in kept
+        for name, number, shape, contents, counts, held, places, newest, repeated, held_lines, plain in kept
     }
 
 
@@ -210,8 +212,10 @@ class _Reading:
                 yield once
             self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
 
-    def _set_apart(self, lines: Sequence[bytes]) -> tuple[list[bytes], int]:
+    def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
         """Lines whose key stands there once; how many of the others repeat a key."""
+        if self._repeated.isdisjoint(map(self._key, lines)):
+            return lines, 0
         once, again = [], 0
         for line in lines:
             if (own := self._key(line)) not in self._repeated:

@@ -28,6 +28,7 @@ from udecdash_updater.staging import STAGING, Staged, Standing, Way, source, sta
 
 # Foreign keys that hang on each other need a turn each; a trigger that looks at other rows could go on for ever.
 TURNS = 8
+_WRITES = {"update_changed": "t", "insert_new": ""}  # what the rows are called that a statement writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,24 +219,31 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
     name, changes = staged.table.name, staged.changes
     with db.told(f"publishing {name}"):
         taken = _print_of_taken(cursor, staged)
-        written = staged.way is Way.BUILT or _write(cursor, staged)
-        after, has = _stands(cursor, staged, taken)
-    if not written or has != staged.loaded or staged.had + changes.new - changes.gone != has:
+        added = Decimal(0) if staged.way is Way.BUILT else _write(cursor, staged)
+        after, has = _stands(cursor, staged, taken, added or Decimal(0))
+    if added is None or has != staged.loaded or staged.had + changes.new - changes.gone != has:
         told = say("table interferes", table=name, has=has, staged=staged.loaded)
         raise TableError(told, hint=refusals.meddling(cursor, name))
     unkept = _keep(cursor, staged, after)
     return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
 
 
-def _stands(cursor: db.Cursor, staged: Staged, taken: Decimal) -> tuple[Print | None, int]:
+def _stands(cursor: db.Cursor, staged: Staged, taken: Decimal, added: Decimal) -> tuple[Print | None, int]:
     """The table's print now, None where somebody else has written or nobody asks; and how many rows it holds."""
     if staged.kept and staged.way is Way.BUILT:
         return staged.kept, staged.kept.rows
-    if staged.kept:
+    if staged.kept and not _tells_places(staged):
         return prints.after(cursor, staged.table.name, staged.kept, taken)
-    if staged.way is Way.DIFFERING:  # its files hold what they held, and nothing was written
-        return None, staged.had
-    return None, db.one(cursor, "count_rows", table=db.identifier(staged.table.name))[0]
+    if staged.way is Way.DIFFERING and not staged.changes.any:
+        return staged.kept, staged.had
+    has = int(db.one(cursor, "count_rows", table=db.identifier(staged.table.name))[0])
+    # If somebody else has written, this is not the table's print, and the next night compares all lines.
+    return Print(has, staged.kept.places - taken + added) if staged.kept else None, has
+
+
+def _tells_places(staged: Staged) -> bool:
+    """Whether the places of the rows that are written can be told while they are: partitions and rules forbid it."""
+    return staged.way is Way.DIFFERING and bool(staged.known and staged.known.plain)
 
 
 def _keep(cursor: db.Cursor, staged: Staged, after: Print | None) -> Unkept | None:
@@ -271,13 +279,27 @@ def _print_of_taken(cursor: db.Cursor, staged: Staged) -> Decimal:
     return prints.of_taken(cursor, staged.table.name, source(staged), same_row)
 
 
-def _write(cursor: db.Cursor, staged: Staged) -> bool:
-    """Write what differs; whether so many rows were touched as were found to differ."""
-    return all(_run(cursor, name, staged) == due for name, due in refusals.steps_of(staged) if due)
+def _write(cursor: db.Cursor, staged: Staged) -> Decimal | None:
+    """Write what differs; the sum of the places where rows stand now, as far as `_tells_places`.
+
+    None where other rows were touched than were found to differ.
+    """
+    added = Decimal(0)
+    for name, due in refusals.steps_of(staged):
+        if due:
+            rows, places = _run(cursor, name, staged)
+            added += places
+            if rows != due:
+                return None
+    return added
 
 
-def _run(cursor: db.Cursor, name: str, staged: Staged) -> int:
-    return touched.run(cursor, name, staged.table.name, staged.table.column_names, _parts(cursor, staged, name))
+def _run(cursor: db.Cursor, name: str, staged: Staged) -> tuple[int, Decimal]:
+    place = _WRITES.get(name) if _tells_places(staged) else None
+    columns, parts = staged.table.column_names, _parts(cursor, staged, name)
+    return touched.run(
+        cursor, name, staged.table.name, columns, parts, prints.place(place) if place is not None else None
+    )
 
 
 def _parts(cursor: db.Cursor, staged: Staged, name: str, part: db.Composable | None = None) -> dict[str, db.Composable]:

@@ -6,6 +6,7 @@ A load that does not tell costs time and nothing else: after it, every unresolve
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 
 from udecdash_updater import db
 
@@ -30,15 +31,28 @@ def begin(cursor: db.Cursor) -> None:
     db.run(cursor, "touched_rows")
 
 
-def run(cursor: db.Cursor, name: str, table: str, columns: Collection[str], parts: Mapping[str, db.Composable]) -> int:
-    """Execute a statement of the publish and note what it touches; the number of rows it wrote or took away."""
-    if table not in TABLES or name not in _NOTED or not {"id", "canvas_id"} <= set(columns):
-        return db.run(cursor, name, None, **parts)
-    of = () if name == "insert_new" else ("t",)
-    key, canvas_key = (db.identifier(*of, column) for column in ("id", "canvas_id"))
-    merge = db.statement(name, **parts)
-    noting = {"merge": merge, "id": key, "canvas_id": canvas_key, "table": db.literal(table)}
-    return int(db.one(cursor, "merge_and_note", None, **noting)[0])
+def run(
+    cursor: db.Cursor,
+    name: str,
+    table: str,
+    columns: Collection[str],
+    parts: Mapping[str, db.Composable],
+    place: db.Composable | None = None,
+) -> tuple[int, Decimal]:
+    """Execute a statement of the publish and note what it touches; the number of rows it wrote or took away.
+
+    And the sum of `place` over the rows that it wrote, 0 without it.
+    """
+    noted = table in TABLES and name in _NOTED and {"id", "canvas_id"} <= set(columns)
+    if not noted and place is None:
+        return db.run(cursor, name, None, **parts), Decimal(0)
+    told = {"merge": db.statement(name, **parts), "place": place or db.raw("0")}
+    if noted:
+        of = () if name == "insert_new" else ("t",)
+        key, canvas_key = (db.identifier(*of, column) for column in ("id", "canvas_id"))
+        told |= {"id": key, "canvas_id": canvas_key, "table": db.literal(table)}
+    rows, places = db.one(cursor, "merge_and_note" if noted else "merge_and_tell", None, **told)
+    return rows, places
 
 
 def record(cursor: db.Cursor, run: int, published: Collection[str], filled: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 -- recall_lines: what is kept of the last load of tables that have as many columns as they had then
 select s.table_name, s.number, s.shape, s.contents, s.counts, s.rows, s.print, s.newest, s.repeated,
-    s.lines
+    s.lines, c.relkind = 'r' and not c.relhasrules
 from udecdash.line_sets s
 join pg_class c on c.relname = s.table_name and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
 where s.table_name = any (%(tables)s) and s.width = c.relnatts and s.published

@@ -2,10 +2,14 @@
 create temporary table if not exists touched_rows (
     table_name text not null, id bigint, canvas_id bigint) on commit drop
 
--- merge_and_note: a statement of the publish; what it touched is noted, and it still tells how many rows that were
-with done as ({merge} returning {id}, {canvas_id}),
+-- merge_and_tell: a statement of the publish; how many rows it touched, and the sum of the places at which it wrote
+with done as ({merge} returning {place} as place)
+select count(*), coalesce(sum(place), 0) from done
+
+-- merge_and_note: the same, and what it touched is noted
+with done as ({merge} returning {id}, {canvas_id}, {place} as place),
 noted as (insert into touched_rows select {table}, id, canvas_id from done)
-select count(*) from done
+select count(*), coalesce(sum(place), 0) from done
 
 -- note_touched: what unresolved requests may wait for, in the words of resolution.wants
 insert into udecdash.touched (resource, run_id)
