@@ -143,13 +143,21 @@ where {staged_key} is null or {target_key} is null or ({target_columns}) is dist
 
 -- find_surplus: copies of equal rows that one of a table and its staging has more of
 create temporary table _changes on commit drop as
-with _had as (select *, row_number() over (partition by _body) as _copy from (
-        select t.ctid as _place, {target_digest} as _body from {target} t) _t),
-    _has as (select *, row_number() over (partition by _body order by _place) as _copy from (
-        select s.ctid as _place, {staged_digest} as _body from {staging} s) _s)
-select case when _has._body is null then 'gone' else 'new' end as _kind, _had._place, _had._body, {columns}
-from _had full join _has using (_body, _copy) left join {staging} _row on _row.ctid = _has._place
-where _had._body is null or _has._body is null
+with _had as materialized (select t.ctid as _place, {target_digest} as _body from {target} t),
+    _has as materialized (select s.ctid as _place, {staged_digest} as _body from {staging} s),
+    _unlike as (
+        select _body from (select _body, 1 as _times from _had union all select _body, -1 from _has) _both
+        group by _body having sum(_times) <> 0),
+    _had_copies as (
+        select *, row_number() over (partition by _body) as _copy
+        from _had where _body in (select _body from _unlike)),
+    _has_copies as (
+        select *, row_number() over (partition by _body order by _place) as _copy
+        from _has where _body in (select _body from _unlike))
+select case when _has_copies._body is null then 'gone' else 'new' end as _kind, _had_copies._place, _had_copies._body,
+    {columns}
+from _had_copies full join _has_copies using (_body, _copy) left join {staging} _row on _row.ctid = _has_copies._place
+where _had_copies._body is null or _has_copies._body is null
 
 -- count_changes: how many rows differ in which way, and whether any of them has no key
 select _kind, count(*), bool_or({key} is null) from pg_temp._changes group by 1
