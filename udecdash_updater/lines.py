@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import xxhash
@@ -69,11 +69,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """Lines that differ, in the order of the files, and keys of rows that no line tells of any more."""
+    """Lines that differ, in the order of the files, and keys of rows that no line tells of any more.
+
+    `known`: what will be kept of them.
+    """
 
     lines: tuple[bytes, ...]
     gone: tuple[str, ...]
     counts: tuple[FileCount, ...]
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,8 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
     _copy_blocks(cursor, _KEPT, number, made(reading, _key(table)))
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
-    told = sorted(key.decode() for key in repeated)
-    db.run(cursor, "lines_are_kept", {"number": number, "repeated": told}, lines=db.statement("lines_in_blocks"))
+    told = {"repeated": sorted(key.decode() for key in repeated), "lines": reading.in_blocks}
+    db.run(cursor, "lines_are_kept", {"number": number, **told})
 
 
 def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: Known) -> Differing:
@@ -164,7 +168,8 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     lines = (*walk.new, *reading.apart.values())
     there = {key(line) for line in lines}
     gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
-    return Differing(lines, tuple(key.decode() for key in gone), tuple(reading.counts))
+    kept = replace(known, lines=reading.in_blocks)
+    return Differing(lines, tuple(key.decode() for key in gone), tuple(reading.counts), kept)
 
 
 def publish(
@@ -184,9 +189,9 @@ def publish(
     shape = None if known else _shape(table, look(cursor, table.name))
     contents = list(_contents([count.file for count in counts]))
     numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
-    told = {"shape": shape, "contents": contents, "counts": numbers, "rows": now.rows, "newest": newest}
-    counted = db.statement("lines_in_blocks")
-    db.run(cursor, "publish_lines", {"table": table.name, "print": now.places, **told}, lines=counted)
+    told = {"contents": contents, "counts": numbers, "newest": newest, "lines": known.lines if known else None}
+    stands = {"table": table.name, "shape": shape, "rows": now.rows, "print": now.places}
+    db.run(cursor, "publish_lines", {**told, **stands})
 
 
 class _Reading:
@@ -211,6 +216,11 @@ class _Reading:
                 read, filtered, repeated = read + len(lines), filtered + len(lines) - len(kept), repeated + again
                 yield once
             self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
+
+    @property
+    def in_blocks(self) -> int:
+        """How many lines stand in blocks, when all are read: each that is loaded, but those of repeated keys."""
+        return sum(count.loaded for count in self.counts) - len(self.apart)
 
     def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
         """Lines whose key stands there once; how many of the others repeat a key."""

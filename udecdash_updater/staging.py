@@ -142,8 +142,8 @@ def _differing(cursor: db.Cursor, table: Table, found: Found, files: Sequence[Du
     except (UnlikeError, *db.BAD_ROW):
         return None
     counts = differing.counts
-    newest, taken = judged.newest, judged.taken
-    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, newest, known, taken=taken)
+    newest, taken, kept = judged.newest, judged.taken, differing.known
+    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, newest, kept, taken=taken)
 
 
 def stage_from(

@@ -47,11 +47,8 @@ create temporary table _line_keys (key text) on commit drop
 -- repeated_keys: those that stand in more than one line
 select key from pg_temp._line_keys group by key having count(*) > 1 limit %(most)s
 
--- lines_in_blocks: how many lines the blocks of a line set hold
-(select coalesce(sum(octet_length(digests)), 0) / 8 from udecdash.line_blocks b where b.number = s.number)
-
 -- lines_are_kept: they are whole
-update udecdash.line_sets s set repeated = %(repeated)s::text[], lines = {lines} where number = %(number)s
+update udecdash.line_sets set repeated = %(repeated)s::text[], lines = %(lines)s where number = %(number)s
 
 -- create_line_blocks: for the publish: blocks that hold other lines by now
 create unlogged table if not exists udecdash_staging._line_blocks (
@@ -109,7 +106,7 @@ on conflict (number, ordinal) do update set digests = excluded.digests, keys = e
 update udecdash.line_sets s set published = true, shape = coalesce(%(shape)s, shape), contents = %(contents)s,
     counts = %(counts)s::bigint[], rows = %(rows)s,
     repeated = case when %(shape)s::text is null then repeated end,
-    lines = case when %(shape)s::text is null then {lines} end,
+    lines = %(lines)s,
     newest = %(newest)s, print = %(print)s, width = c.relnatts
 from pg_class c
 where s.table_name = %(table)s and c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
