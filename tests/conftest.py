@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from udecdash_updater import embedded
 from udecdash_updater.settings import Settings
 
 _NUMBERS = itertools.count(1)
+
+# A shell starts what goes on behind it (&, nohup) with these ignored: what a test starts would not hear that it shall stop.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # The same examples each time, so that a red test is the change's doing; UDECDASH_RANDOM=1 looks for new ones.
 hypothesis_settings.register_profile("ours", derandomize="UDECDASH_RANDOM" not in os.environ, deadline=None)
