@@ -26,7 +26,7 @@ from udecdash_updater.settings import Settings
 
 _NUMBERS = itertools.count(1)
 
-# A shell starts what goes on behind it (&, nohup) with these ignored: what a test starts would not hear that it shall stop.
+# A shell has what it starts in the background (&, nohup) ignore these: what tests start would never hear them.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
