@@ -11,7 +11,7 @@ from tests import dap_nights
 from tests.dumps import request_dump, request_line
 from tests.installation import execute, rows
 from tests.integration.test_dap_load_changes import LOG, logged, snapshot
-from tests.integration.test_load_requests import FOUND, WAYS, Way, take
+from tests.integration.test_load_requests import FOUND, WAYS, take
 from tests.nights import load
 from udecdash_updater.errors import DumpError, TableError
 from udecdash_updater.settings import Settings
@@ -43,6 +43,11 @@ REFUSING = {
 }  # fmt: skip
 
 
+@pytest.fixture(params=WAYS, ids=["streams", "here"])
+def _each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(monkeypatch, request.param)
+
+
 def night(folder: Path, number: int) -> Path:
     """Two files of three requests each, of which the second one is of course 8; it and the third have quiz 9."""
 
@@ -57,17 +62,11 @@ def night(folder: Path, number: int) -> Path:
     return request_dump(folder / str(number), files)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
+@pytest.mark.usefixtures("_each_way")
 @pytest.mark.parametrize("refuses", REFUSING)
 def test_requests_that_a_found_table_refuses_are_rejects_with_their_lines_in_a_first_load_and_in_later_ones(
-    postgres: Settings,
-    database: Connection,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    refuses: str,
-    way: Way,
+    postgres: Settings, database: Connection, tmp_path: Path, refuses: str
 ) -> None:
-    take(monkeypatch, way)
     made, why = REFUSING[refuses]
     execute(database, made)
     if refuses == "exclusion":  # it refuses the second of two, so here is a first one
@@ -86,11 +85,10 @@ def test_requests_that_a_found_table_refuses_are_rejects_with_their_lines_in_a_f
     assert arrived == ["1-a", "1-b", "1-c", "2-a", "2-b", "2-c"]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
+@pytest.mark.usefixtures("_each_way")
 def test_more_refused_requests_than_may_be_left_out_end_a_later_night_and_nothing_of_it_is_there(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+    postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:
-    take(monkeypatch, way)
     load(postgres, request_dump(tmp_path / "1", {"1.gz": request_line(id="a")}))
     execute(database, "alter table requests add mine bigint default 8, add constraint own check (course_id <> mine)")
     lines = [request_line(id=str(n), course_id="8" if n % 2 else "7") for n in range(40)]
@@ -126,17 +124,11 @@ DROPPING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
+@pytest.mark.usefixtures("_each_way")
 @pytest.mark.parametrize("drops", DROPPING)
 def test_a_trigger_or_rule_that_drops_requests_is_named_with_what_to_do_and_nothing_is_loaded(
-    postgres: Settings,
-    database: Connection,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    drops: str,
-    way: Way,
+    postgres: Settings, database: Connection, tmp_path: Path, drops: str
 ) -> None:
-    take(monkeypatch, way)
     execute(database, f"{FOUND}; {DROPPING[drops]}")
     for number in (1, 2):
         if drops == "rule" and number == 1:  # COPY knows no rules, so a first load is whole
@@ -151,11 +143,8 @@ def test_a_trigger_or_rule_that_drops_requests_is_named_with_what_to_do_and_noth
         assert rows(database, "select id from requests") == there
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["streams", "here"])
-def test_ids_may_be_uuids_in_a_found_table(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
-) -> None:
-    take(monkeypatch, way)
+@pytest.mark.usefixtures("_each_way")
+def test_ids_may_be_uuids_in_a_found_table(postgres: Settings, database: Connection, tmp_path: Path) -> None:
     execute(database, FOUND.replace("id varchar(36)", "id uuid"))
     execute(database, "alter table requests add mine bigint default 8, add check (course_id <> mine)")
     keys = [f"0000000{letter}-0000-4000-8000-000000000000" for letter in "abcd"]
