@@ -46,7 +46,8 @@ def ours(settings: Settings, courses: Sequence[int], *, one_core: bool = False) 
     """A worker's work on some courses: rows in the database to interactions in the tables."""
     with db.opened(settings, name=db.WORKER, patient=True) as connection, _measured(connection, one_core) as told:
         for number in courses:
-            course.process_course(connection, settings, 1, number)
+            while any(done.left for done in course.process_slice(connection, settings, 1, [number])):
+                pass
     return told
 
 

@@ -99,7 +99,8 @@ def process(settings: Settings, run: int) -> int:
         with connection.cursor() as cursor:
             courses = [due.course for due in jobs.due(cursor)]
         for number in courses:
-            course.process_course(connection, settings, run, number)
+            while any(done.left for done in course.process_slice(connection, settings, run, [number])):
+                pass
     return len(courses)
 
 

@@ -78,14 +78,6 @@ class _Again:
     known: set[str] = field(default_factory=set)
 
 
-def process_course(connection: db.Connection, own: Settings, run: int, course: int) -> CourseDone | None:
-    """All that is due in one course; what the last slice did, or None when the dump has no such course (yet)."""
-    while done := process_slice(connection, own, run, [course]):
-        if not done[0].left:
-            return done[0]
-    return None
-
-
 def process_slice(connection: db.Connection, own: Settings, run: int, courses: Sequence[int]) -> list[CourseDone]:
     """The next slice of each of the courses, in one transaction; those that the dump has not (yet) are left out.
 

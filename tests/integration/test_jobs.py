@@ -353,7 +353,8 @@ def test_several_workers_on_the_same_courses_at_once_do_each_request_once(
     def work() -> None:
         with db.opened(services, patient=True) as connection:
             for number in due:
-                course.process_course(connection, services, run, number)
+                while any(done.left for done in course.process_slice(connection, services, run, [number])):
+                    pass
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
