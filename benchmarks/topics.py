@@ -13,12 +13,13 @@ from benchmarks import data, ground
 from benchmarks.ground import Figures, Server
 from benchmarks.night import run, separate
 from benchmarks.readers import Reader, sizes
-from udecdash_updater import canvas, dump
+from udecdash_updater import canvas, db, dump
 from udecdash_updater.settings import Settings
 from udecdash_updater.sieve import KEPT
 
 _COLUMNS = ", ".join(KEPT)
 _HISTORY = 100_000
+_INDEXES = ("index_requests_id", "index_requests_course")
 _QUIET = 5  # seconds
 _JOINED = 5  # times the web log in one file, 1.5 million lines: what a file of the log is on a large site
 
@@ -230,18 +231,14 @@ def history(bench: Bench) -> list[Line]:
     for name, times in (("little", 1), ("much", 10)):
         run(bench.fresh(), "requests", _nothing(bench))
         with ground.session(bench.server.settings.model_copy(update={"db_name": "bench"})) as cursor:
-            cursor.execute(
-                "drop index requests_id_index, requests_course_id_local_id_index, requests_timestamp_id_index"
-            )
+            cursor.execute("drop index requests_id_index, requests_course_id_local_id_index")
             cursor.execute(
                 f"insert into requests ({_COLUMNS}) select md5(n::text)::uuid::text, timestamp '2021-03-22' -"
                 " n * interval '30 seconds', n %% 5000, n %% 300, null, null, null, null, '/courses/' || n,"
                 " 'Mozilla/5.0 (X11; Linux x86_64)' from generate_series(%s, 1, -1) n",
                 [_HISTORY * times],
             )
-            cursor.execute("create index requests_id_index on requests (id);"
-                           "create index requests_course_id_local_id_index on requests (course_id, local_id);"
-                           "create unique index requests_timestamp_id_index on requests (timestamp, id)")  # fmt: skip
+            cursor.execute("".join(f"{db.statements()[name]};" for name in _INDEXES))
             cursor.execute("vacuum analyze requests")
         models[name] = bench.keep(name)
     found = bench.take_turns(

@@ -25,14 +25,14 @@ class _Written:
 
 
 def admit(
-    cursor: db.Cursor, staging: db.Composable, counts: Sequence[FileCount], few: int, most: int
+    cursor: db.Cursor, staging: db.Composable, counts: Sequence[FileCount], most: int
 ) -> tuple[list[FileCount], list[Reject]]:
     """Append the staged requests that are not there yet: what became of each file's lines, and what was refused.
 
-    A row's `file` is the place of its file in `counts`. `few`: so many ids are looked up one by one. Looks for
-    no more refused rows once there are more than `most`. Raises TableError when the table drops a row.
+    A row's `file` is the place of its file in `counts`. Looks for no more refused rows once there are more than
+    `most`. Raises TableError when the table drops a row.
     """
-    left_out = _delete_known(cursor, staging, counts, few)
+    left_out = _delete_known(cursor, staging)
     written = _write(cursor, staging, most)
     rejects = list(_rejects(written, counts)) if written.refused else []
     refused = Counter(number for number, _, _ in written.refused)
@@ -42,15 +42,18 @@ def admit(
     return new, rejects
 
 
-def _delete_known(cursor: db.Cursor, staging: db.Composable, counts: Sequence[FileCount], few: int) -> Counter[int]:
-    """Take out what is there already, or twice; how many of each file."""
-    repeated: dict[int, int] = dict(db.rows(cursor, "delete_repeated_requests", staging=staging))
-    known: dict[int, int] = {}
-    if sum(count.loaded for count in counts) > few:
-        first, last = db.one(cursor, "staged_request_span", staging=staging)
-        known = dict(db.rows(cursor, "delete_known_requests", {"first": first, "last": last}, staging=staging))
-    elsewhere: dict[int, int] = dict(db.rows(cursor, "delete_requests_known_otherwise", staging=staging))
-    return Counter(repeated) + Counter(known) + Counter(elsewhere)
+def any_repeated(cursor: db.Cursor, table: db.Composable) -> bool:
+    """Whether some id may stand twice in a table of requests."""
+    return bool(db.one(cursor, "any_repeated", table=table)[0])
+
+
+def _delete_known(cursor: db.Cursor, staging: db.Composable) -> Counter[int]:
+    """Take out what stands twice, or is there already; how many of each file."""
+    gone: Counter[int] = Counter()
+    if any_repeated(cursor, staging):
+        gone.update(dict(db.rows(cursor, "delete_repeated_requests", staging=staging)))
+    gone.update(dict(db.rows(cursor, "delete_known_requests", staging=staging)))
+    return gone
 
 
 def _write(cursor: db.Cursor, staging: db.Composable, most: int) -> _Written:

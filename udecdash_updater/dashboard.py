@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from udecdash_updater import db, obstacles, roles
 from udecdash_updater.dump import REQUESTS
-from udecdash_updater.language import say
 from udecdash_updater.ledger import ensure_schema
-from udecdash_updater.logs import LOGGER
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
 
@@ -68,27 +66,14 @@ def _create_course_tables(cursor: db.Cursor) -> None:
 
 
 def index_requests(cursor: db.Cursor) -> None:
-    """The indexes of requests, where they are missing: the dashboard's, and ours of course and of time."""
+    """The indexes of requests, where they are missing: the dashboard's, and ours of a course in load order."""
     columns = _indexes(cursor, "requests")
     if not any(found[0] == "id" for found in columns):
         db.run(cursor, "index_requests_id")
     if ["course_id", "local_id"] not in columns:
         db.run(cursor, "index_requests_course")
-    if ["timestamp", "id"] not in columns:
-        _index_time(cursor)
 
 
 def _indexes(cursor: db.Cursor, table: str) -> list[list[str]]:
     """The columns of each of a table's indexes; asked first: CREATE INDEX IF NOT EXISTS locks and wants rights."""
     return [columns for (columns,) in db.rows(cursor, "indexed_columns", {"table": table})]
-
-
-def _index_time(cursor: db.Cursor) -> None:
-    try:
-        with db.savepoint(cursor, "unique"):
-            db.run(cursor, "index_requests_time")
-    except db.UniqueViolation:
-        LOGGER.warning(say("requests twice"))
-        db.run(cursor, "index_requests_time_plain")
-    except db.NotSupported:  # a table that is partitioned by other columns
-        db.run(cursor, "index_requests_time_plain")

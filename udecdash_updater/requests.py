@@ -47,7 +47,6 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
     return set(ours) | set(db.rows(cursor, "files_of_the_first_updater") if recorded else ())
 
 
-_FEW = 20_000  # requests: to look up each by its id costs less than to compare their whole time range
 _LITTLE = 4 << 20  # bytes of files on disk: less is staged by one connection, for all that tables and commits cost
 _TARGET = db.identifier(REQUESTS)
 _HERE = db.identifier("pg_temp", "_staged_requests")
@@ -87,16 +86,16 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
         watched = _begin(cursor, settings)
-        db.run(cursor, "drop_requests_time")
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
             counts.append(_copy_file(cursor, _TARGET, file, gate))
             tops.append(db.one(cursor, "requests_top")[0])
-        for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
-            place = tops.index(top)
-            counts[place] = counts[place].without(repeated=times)
+        if admission.any_repeated(cursor, _TARGET):
+            for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
+                place = tops.index(top)
+                counts[place] = counts[place].without(repeated=times)
         _end(cursor, run, watched, counts, gate.rejects, also)
     return counts, gate.rejects
 
@@ -140,7 +139,7 @@ def _insert(
 ) -> _Done:
     watched = _begin(cursor, settings)
     dashboard.index_requests(cursor)  # what is known is looked up in them
-    counts, refused = admission.admit(cursor, staging, counts, _FEW, settings.max_rejected_rows)
+    counts, refused = admission.admit(cursor, staging, counts, settings.max_rejected_rows)
     rejects = [*rejects, *refused]
     if len(rejects) > settings.max_rejected_rows:
         raise too_many(rejects, settings.max_rejected_rows)
@@ -175,7 +174,8 @@ def _end(
     dashboard.index_requests(cursor)
     if not db.one(cursor, "any_course_noted")[0]:
         db.run(cursor, "note_unresolved_courses")
-    db.run(cursor, "note_requested_courses")
+    # The bound as a value: then PostgreSQL knows that few are newer, and does not read all of the history.
+    db.run(cursor, "note_requested_courses", {"newest": db.one(cursor, "newest_noted")[0]})
     db.insert_many(cursor, "record_files", [count.row(run) for count in counts])
     db.insert_many(cursor, "record_rejects", [(run, r.table, r.file, r.line, r.reason) for r in rejects])
     if also:

@@ -51,16 +51,13 @@ NIGHT = st.dictionaries(
     st.sampled_from([f"requests-0000{n}-{n}{n}.gz" for n in range(4)]), FILE, min_size=1, max_size=4
 )
 NIGHTS = st.lists(NIGHT, min_size=1, max_size=4)
-# Where little came, one connection stages it, and known ids are looked up one by one; else streams do, and the whole
-# time range is compared first. Both as they are, and both with the thresholds at nothing.
-WAYS = ((0, 0), (requests._FEW, requests._LITTLE))
-Way = tuple[int, int]
+# Where little came, one connection stages it; else streams do. Both whatever comes.
+WAYS = (0, requests._LITTLE)
 
 
-def take(patch: pytest.MonkeyPatch, way: Way) -> None:
+def take(patch: pytest.MonkeyPatch, way: int) -> None:
     """Let loads go this way, whatever comes."""
-    patch.setattr(requests, "_FEW", way[0])
-    patch.setattr(requests, "_LITTLE", way[1])
+    patch.setattr(requests, "_LITTLE", way)
 
 
 def model(nights: list[dict[str, list[Asked]]]) -> list[list[str]]:
@@ -95,7 +92,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 )
 @given(nights=NIGHTS, way=st.sampled_from(WAYS))
 def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
-    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], way: Way
+    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], way: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         take(patch, way)
@@ -123,7 +120,7 @@ def judge(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_id_that_comes_again_at_another_time_is_the_same_request(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int
 ) -> None:
     take(monkeypatch, way)
     first = request_line(id="a", timestamp="2021-04-01 10:00:00") + request_line(
@@ -141,7 +138,7 @@ def test_an_id_that_comes_again_at_another_time_is_the_same_request(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_months_of_history_come_again_in_other_files_beside_one_new_day(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int
 ) -> None:
     take(monkeypatch, way)
     days = [f"2021-{month:02d}-{day:02d}" for month in range(1, 7) for day in range(1, 29)]

@@ -17,15 +17,7 @@ select coalesce(max(local_id), 0) from requests
 -- requests_since: how many are newer
 select count(*) from requests where local_id > %(top)s
 
--- staged_request_span: the time range that the staged requests cover
-select min(timestamp), max(timestamp) from {staging}
-
--- delete_known_requests: ids that are in requests already, looked for only in the files' own time range
-with gone as (delete from {staging} s using requests r
-    where r.id = s.id and r.timestamp between %(first)s and %(last)s returning s.file)
-select file, count(*) from gone group by file
-
--- delete_requests_known_otherwise: ids that are in requests under another time, each looked up in the index of ids
+-- delete_known_requests: ids that are in requests already, each looked up in the index of ids
 with gone as (delete from {staging} s
     where exists (select from requests r where r.id = s.id offset 0) returning s.file) -- offset 0: never by a scan
 select file, count(*) from gone group by file
@@ -36,19 +28,18 @@ from (select pg_get_serial_sequence('requests', 'local_id') as name, (select max
 where found.name is not null and found.top is not null
   and found.top > coalesce(pg_sequence_last_value(found.name::regclass), 0)
 
--- drop_requests_time: what an emptied table has left of it would refuse repeated requests, and slow the others down
-drop index if exists requests_timestamp_id_index
-
 -- forget_requested_courses: an empty table begins anew, whatever it held before
 delete from udecdash.course_requests
 
 -- forget_marks: as above; what was judged then stays where it is
 update udecdash.courses set mark = 0, total = 0 where mark > 0
 
+-- newest_noted: up to where the ledger knows which courses got requests
+select coalesce(max(newest), 0) from udecdash.course_requests
+
 -- note_requested_courses: the newest request of each course that got some, by whomever
 insert into udecdash.course_requests (course_id, newest, total)
-select course_id, max(local_id), count(*) from requests
-where course_id is not null and local_id > (select coalesce(max(newest), 0) from udecdash.course_requests)
+select course_id, max(local_id), count(*) from requests where course_id is not null and local_id > %(newest)s
 group by course_id
 on conflict (course_id) do update set newest = greatest(course_requests.newest, excluded.newest),
     total = course_requests.total + excluded.total
@@ -72,8 +63,10 @@ drop table if exists {staging} cascade
 
 -- more_memory: for sorting a night's rows and building indexes, each by several processes; this transaction's only
 select set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', '256MB', true),
-    set_config('max_parallel_maintenance_workers', %(helpers)s, true),
-    set_config('enable_hashagg', 'off', true) -- sorting the hashes of ids is twice as fast as counting them by hash
+    set_config('max_parallel_maintenance_workers', %(helpers)s, true)
+
+-- any_repeated: whether an id stands twice, or the hashes of two are alike: sorting those is the fastest way to know
+select count(*) > count(distinct hashtextextended(id::text, 0)) from {table}
 
 -- delete_repeated_rows: the first load's requests that stand twice: the first in load order stays; files by their top
 with many as materialized (select hashtextextended(id::text, 0) as mark from requests group by 1 having count(*) > 1),
