@@ -107,12 +107,12 @@ def tables(settings: Settings) -> list[str]:
 
 
 def since(cursor: db.Cursor) -> dict[str, datetime]:
-    """Up to when each table is loaded, by namespace.table; without those that somebody has emptied: they come whole."""
+    """Up to when each table is loaded, by namespace.table; without those that went astray: they come whole."""
     if not db.one(cursor, "dap_known")[0]:
         return {}
     astray = dap_tables.astray(cursor)
-    for name, (has, had) in astray.items():
-        LOGGER.warning(say("dap astray", table=name, has=has, had=had))
+    for name, found in astray.items():
+        LOGGER.warning(say("dap astray", table=name, why=found.told))
     loaded = dap_tables.loaded(cursor).items()
     return {name: until.astimezone(timezone.utc) for name, until in loaded if name not in astray}
 

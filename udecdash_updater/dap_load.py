@@ -21,7 +21,7 @@ from udecdash_updater import (
     tables,
     touched,
 )
-from udecdash_updater.dap_batches import WEB_LOGS, Batch
+from udecdash_updater.dap_batches import SNAPSHOT, WEB_LOGS, Batch
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.dap_tables import Merged, StagedBatches
 from udecdash_updater.dump import DumpFile, Table
@@ -58,10 +58,11 @@ def load(settings: Settings, batches: Sequence[Batch], run: int, options: RunOpt
     """
     with db.told("preparing staging"), db.opened(settings) as connection, db.transaction(connection) as cursor:
         tables.clear_staging(cursor)
-        dap_tables.create(cursor)
         astray = dap_tables.astray(cursor)
         loaded = {name: until for name, until in dap_tables.loaded(cursor).items() if name not in astray}
-    todo = dap_tables.due([batch for batch in batches if batch.name != WEB_LOGS], loaded)
+        todo = dap_tables.due([batch for batch in batches if batch.name != WEB_LOGS], loaded)
+        whole = {batch.name for batch in todo if batch.kind == SNAPSHOT}
+        dap_tables.create(cursor, [name for name, found in astray.items() if found.misshapen and name in whole])
     staged = dap_tables.stage_all(settings, todo)
     tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
     with db.told("publishing the tables"), db.opened(settings) as connection:
@@ -103,24 +104,24 @@ class _Publish:
             merged = [dap_tables.merge(cursor, one) for one in self.staged]
             lost = _shrunk(self.settings, had, {one.table: one.rows for one in merged})
             dap_tables.record(cursor, self.run, self.staged, merged)
-            published = self._relations(cursor, self._stage(cursor), lost)
+            published = self._relations(cursor, self._stage(cursor, merged), lost)
             ledger.demand_newest(cursor, self.run)
         return tuple(merged), tuple(published)
 
     def _more_refused(self, connection: db.Connection) -> bool:
         with db.told("looking for what the tables refuse"), db.transaction(connection) as cursor:
-            for one in self.staged:
-                dap_tables.merge(cursor, one)
-            new = tables.find_refused(cursor, self._stage(cursor), self.settings, self.refused)
+            merged = [dap_tables.merge(cursor, one) for one in self.staged]
+            new = tables.find_refused(cursor, self._stage(cursor, merged), self.settings, self.refused)
             connection.rollback()
         return new
 
-    def _stage(self, cursor: db.Cursor) -> list[Staged]:
+    def _stage(self, cursor: db.Cursor, merged: Sequence[Merged]) -> list[Staged]:
         """What the merged tables make of the relations."""
         settings, refused = self.settings, self.refused
         dap_ids.keep_users(cursor, dap_ids.find(cursor, settings).shard)
         ids = dap_ids.find(cursor, settings)
-        marks = dap_relations.marks(cursor, [relation.name for relation in self.relations], ids)
+        held = {one.table: one.held for one in merged}
+        marks = dap_relations.marks(cursor, [relation.name for relation in self.relations], held, ids)
         return [
             dap_relations.stage(cursor, one, ids, marks.get(one.name, ""), settings, refused.get(one.name))
             for one in self.relations

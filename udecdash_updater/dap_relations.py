@@ -12,10 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from udecdash_updater import dap_schema, db, lines, prints, refusals
+from udecdash_updater import dap_tables, db, lines, prints, refusals
 from udecdash_updater.canvas import look
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
+from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.repeats import Waiting
 from udecdash_updater.settings import Settings
@@ -93,13 +94,14 @@ def _type(relation: str, column: str, number: int) -> str:
     return "varchar" if kind == "text" and (relation, column) not in _LONG else kind
 
 
-def marks(cursor: db.Cursor, names: Sequence[str], ids: Ids) -> dict[str, str]:
+def marks(cursor: db.Cursor, names: Sequence[str], taken: Mapping[str, Print | None], ids: Ids) -> dict[str, str]:
     """What each relation is made of, in this transaction: a digest of its statement, its sources' rows and the ids.
 
-    Whoever writes a row of a source changes it, we or somebody by hand. Empty where the server cannot tell.
+    `taken`: prints of sources that were taken in this transaction already. Whoever writes a row of a source changes
+    its print, we or somebody by hand. Empty where the server cannot tell.
     """
     sources = dict.fromkeys(source for name in names for source in RELATIONS[name])
-    held = {source: prints.take(cursor, _rows_of(source)) for source in sources}
+    held = {s: taken[s] if s in taken else prints.take(cursor, dap_tables.named(s)) for s in sources}
     users = prints.take(cursor, db.identifier("udecdash", "dap_users"))
     if users is None:
         return {}
@@ -108,11 +110,6 @@ def marks(cursor: db.Cursor, names: Sequence[str], ids: Ids) -> dict[str, str]:
         made_of = (db.statements()[f"dap_{name}"], ids.shard, users, [held[source] for source in RELATIONS[name]])
         found[name] = hashlib.sha256(repr(made_of).encode()).hexdigest()
     return found
-
-
-def _rows_of(source: str) -> db.Composable:
-    namespace, _, table = source.partition(".")
-    return db.identifier(dap_schema.SCHEMA, dap_schema.local_name(namespace, table))
 
 
 def stage(

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 
-from udecdash_updater import dap_schema, db, rows, words
+from udecdash_updater import dap_schema, db, prints, rows, words
 from udecdash_updater.changes import same_key
 from udecdash_updater.copying import copy_file
 from udecdash_updater.dap_batches import SNAPSHOT, Batch
 from udecdash_updater.dap_schema import ACTION, SCHEMA, DapTable
 from udecdash_updater.dump import Column, DumpFile, Table
 from udecdash_updater.errors import DumpError
-from udecdash_updater.language import say
+from udecdash_updater.language import Words, say
 from udecdash_updater.ledger import ensure_schema
+from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount, Reject, Rejects
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import STAGING
@@ -43,19 +45,41 @@ class StagedBatches:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a merge did to a table: rows there now, rows written, rows taken away, columns it gained or that changed."""
+    """What a merge did to a table: rows there now, rows written, rows taken away, columns it gained or that changed.
+
+    `held`: its print, where the server can tell one.
+    """
 
     table: str
     rows: int
     written: int
     gone: int
     altered: tuple[str, ...]
+    held: Print | None
 
 
-def create(cursor: db.Cursor) -> None:
-    """Our schema, and in it the tables that the dashboard's relations read, even before anything is loaded."""
+@dataclass(frozen=True, slots=True)
+class Astray:
+    """What is other about a table than its last load left it; `misshapen`: it must be made anew to hold what comes."""
+
+    told: Words
+    misshapen: bool = False
+
+
+def create(cursor: db.Cursor, anew: Sequence[str] = ()) -> None:
+    """Our schema, and in it the tables that the dashboard's relations read, even before anything is loaded.
+
+    `anew`: tables that lost a column or their key, and that come whole.
+    """
     ensure_schema(cursor, SCHEMA)
+    for name in anew:
+        db.run(cursor, "dap_drop", table=named(name))
     db.run(cursor, "dap_base")
+
+
+def named(name: str) -> db.Composable:
+    """The table namespace.table in our schema."""
+    return db.identifier(SCHEMA, dap_schema.local_name(*name.split(".")))
 
 
 def loaded(cursor: db.Cursor) -> dict[str, datetime]:
@@ -63,19 +87,35 @@ def loaded(cursor: db.Cursor) -> dict[str, datetime]:
     return dict(db.rows(cursor, "dap_loaded"))
 
 
-def astray(cursor: db.Cursor) -> dict[str, tuple[int, int]]:
-    """Tables that hold another number of rows than their last load left, by name: how many there are, and were.
+def astray(cursor: db.Cursor) -> dict[str, Astray]:
+    """Tables that are no longer as their last load left them, by name.
 
-    Somebody has emptied or dropped them: only a snapshot brings back what Canvas has not changed since.
+    Somebody has written into them, emptied, altered or dropped them, or they were restored: only a snapshot brings back
+    what Canvas has not changed since.
     """
-    found = {}
-    for name, had in held(cursor).items():
-        local = dap_schema.local_name(*name.split("."))
-        there = db.rows(cursor, "dap_columns", {"table": local})
-        has = db.one(cursor, "count_rows", table=db.identifier(SCHEMA, local))[0] if there else 0
-        if has != had:
-            found[name] = (has, had)
-    return found
+    judged = {name: _astray(cursor, name, *known) for name, *known in db.rows(cursor, "dap_known_of")}
+    return {name: found for name, found in judged.items() if found}
+
+
+def _astray(
+    cursor: db.Cursor, name: str, rows: int, places: Decimal | None, columns: Sequence[str], keyed: bool
+) -> Astray | None:
+    there = {column for column, _ in db.rows(cursor, "dap_columns", {"table": dap_schema.local_name(*name.split("."))})}
+    if not there:
+        return Astray(say("dap table dropped"))
+    if lacking := [column for column in columns if column not in there]:
+        return Astray(say("dap lacks", names=", ".join(lacking)), misshapen=True)
+    if not keyed:
+        return Astray(say("dap keyless"), misshapen=True)
+    now = prints.take(cursor, named(name)) if places is not None else None
+    has = now.rows if now else _count(cursor, name)
+    if has != rows:
+        return Astray(say("dap other count", has=has, had=rows))
+    return Astray(say("dap other rows")) if now and now.places != places else None
+
+
+def _count(cursor: db.Cursor, name: str) -> int:
+    return int(db.one(cursor, "count_rows", table=named(name))[0])
 
 
 def held(cursor: db.Cursor) -> dict[str, int]:
@@ -86,7 +126,8 @@ def held(cursor: db.Cursor) -> dict[str, int]:
 def due(batches: Sequence[Batch], until: Mapping[str, datetime]) -> list[Batch]:
     """The batches that are not loaded yet, a table's in their order.
 
-    Raises DumpError where changes begin after the end of what is loaded: what lies between is not there.
+    Raises DumpError where changes begin after the end of what is loaded and no snapshot comes after them: what lies
+    between is not there.
     """
     reached, found = dict(until), []
     for batch in batches:
@@ -94,6 +135,8 @@ def due(batches: Sequence[Batch], until: Mapping[str, datetime]) -> list[Batch]:
         if known is not None and batch.until <= known:
             continue
         if batch.kind != SNAPSHOT and (known is None or (batch.since or batch.until) > known):
+            if any(one.name == batch.name and one.kind == SNAPSHOT and one.until >= batch.until for one in batches):
+                continue
             raise DumpError(
                 say("dap gap", folder=batch.folder, since=batch.since, table=batch.name, known=known),
                 hint=say("dap gap hint", folder=batch.folder.parent),
@@ -202,14 +245,15 @@ def _wider(one: str, other: str) -> str:
 
 def merge(cursor: db.Cursor, staged: StagedBatches) -> Merged:
     """Bring the table up to what its batches say, in the transaction of the publish; what does not change stays."""
-    table, target = staged.table, db.identifier(SCHEMA, staged.table.local)
+    table, target = staged.table, named(staged.table.name)
     altered = _shape(cursor, staged)
     parts = {"target": target, "staging": _staging(table), "same_key": same_key(table.key)}
     with db.told(f"merging {table.name}"):
         gone = db.run(cursor, "dap_delete_vanished" if staged.whole else "dap_delete", None, **parts)
         written = db.run(cursor, "dap_upsert", None, **parts, **_columns(staged))
-        there = db.one(cursor, "count_rows", table=target)[0]
-    return Merged(table.name, there, written, gone, tuple(altered))
+        held = prints.take(cursor, target)
+    there = held.rows if held else _count(cursor, table.name)
+    return Merged(table.name, there, written, gone, tuple(altered), held)
 
 
 def _columns(staged: StagedBatches) -> dict[str, db.Composable]:
@@ -226,7 +270,7 @@ def _columns(staged: StagedBatches) -> dict[str, db.Composable]:
 
 def _shape(cursor: db.Cursor, staged: StagedBatches) -> list[str]:
     """The table with every column that its batches bring; says which it gained or made wider."""
-    table, target = staged.table, db.identifier(SCHEMA, staged.table.local)
+    table, target = staged.table, named(staged.table.name)
     found: dict[str, str] = dict(db.rows(cursor, "dap_columns", {"table": table.local}))
     types = wanted(cursor, table)
     wide = {name: types.get(name, "text") for name in dict.fromkeys([*table.types, *staged.columns])}
@@ -258,15 +302,16 @@ def record(cursor: db.Cursor, run: int, staged: Sequence[StagedBatches], merged:
     db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
     rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
     db.insert_many(cursor, "record_rejects", rejects)
-    there = {one.table: one.rows for one in merged}
+    done = {one.table: one for one in merged}
     for one in staged:
-        record_until(cursor, run, one.table, one.until, one.version, there.get(one.table.name))
+        record_until(cursor, run, one.table, one.until, one.version, done.get(one.table.name))
 
 
 def record_until(
-    cursor: db.Cursor, run: int, table: DapTable, until: datetime, version: int, there: int | None
+    cursor: db.Cursor, run: int, table: DapTable, until: datetime, version: int, merged: Merged | None
 ) -> None:
-    """Write down up to when a table is loaded; `there` are its rows, where somebody counted them."""
+    """Write down up to when a table is loaded; `merged` is what that left of it, where it stands in our schema."""
     namespace, _, name = table.name.partition(".")
-    values = {"namespace": namespace, "table": name, "until": until, "version": version, "run": run, "rows": there}
-    db.run(cursor, "dap_record", {**values, "columns": list(table.types)})
+    values = {"namespace": namespace, "table": name, "until": until, "version": version, "run": run}
+    left = {"rows": merged and merged.rows, "places": merged and merged.held and merged.held.places}
+    db.run(cursor, "dap_record", {**values, **left, "columns": list(table.types)})

@@ -131,18 +131,16 @@ def test_a_relation_is_made_again_when_its_sources_or_itself_or_the_ids_are_othe
     execute(database, "update course_dim set name = 'by hand'")
     assert made_by_a_load() == {"course_dim"}
     assert rows(database, "select name from course_dim") == [("A",)]
-    execute(database, "update udecdash_dap.users set name = 'by hand' where id = 2")
-    assert made_by_a_load() == {"user_dim"}
     put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t1\tA"], night=2, since=1)
     assert made_by_a_load() == set()  # Canvas tells what is there already
     put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t1\tA3"], night=3, since=2)
     assert made_by_a_load() == {"user_dim"}
-    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A3"), (2, "by hand")]
+    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A3"), (2, "B")]
     execute(database, "alter table user_dim add unique (name, canvas_id)")
     assert made_by_a_load() == {"user_dim"}
     execute(database, "insert into udecdash.dap_users values (1, -17)")
     assert made_by_a_load() == set(RELATIONS)
-    assert rows(database, "select id, name from user_dim order by 1") == [(-17, "A3"), (2, "by hand")]
+    assert rows(database, "select id, name from user_dim order by 1") == [(-17, "A3"), (2, "B")]
 
 
 def test_batches_that_waited_are_loaded_at_once_and_the_newest_word_counts(
@@ -182,16 +180,28 @@ def test_columns_that_canvas_adds_or_widens_are_loaded_and_break_nothing(
     assert rows(database, "select * from titles order by 1") == [(7, "A"), (8, "B")]
 
 
-@pytest.mark.parametrize("harm", ["drop table udecdash_dap.users", "delete from udecdash_dap.users where id = 1"])
-def test_a_table_that_somebody_emptied_counts_as_never_loaded_until_it_comes_whole(
-    postgres: Settings, database: Connection, tmp_path: Path, harm: str
+_HARM = {
+    "drop table udecdash_dap.users": "the table is gone",
+    "delete from udecdash_dap.users where id = 1": "1 rows instead of 2",
+    "update udecdash_dap.users set name = 'by hand' where id = 2": "its rows were written by somebody else",
+    "alter table udecdash_dap.users drop name": "columns are gone: name",
+    "alter table udecdash_dap.users drop constraint users_pkey": "its primary key is gone",
+}
+
+
+@pytest.mark.parametrize(("harm", "told"), _HARM.items())
+def test_a_table_that_somebody_changed_counts_as_never_loaded_until_it_comes_whole(
+    postgres: Settings, database: Connection, tmp_path: Path, harm: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     snapshot(tmp_path, 1, courses=["7\tA\tavailable"], users=["1\tA", "2\tB"])
     dap_nights.load(postgres, tmp_path)
-    execute(database, harm)
     with database.cursor() as cursor:
-        assert "canvas.courses" in dap.since(cursor)
-        assert "canvas.users" not in dap.since(cursor)
+        before = set(dap.since(cursor))
+        assert not caplog.records
+        execute(database, harm)
+        assert before - set(dap.since(cursor)) == {"canvas.users"}
+    [warned] = caplog.messages
+    assert f"canvas.users is no longer as its last load left it ({told}" in warned
     dap_batches.forget(dap_batches.read(tmp_path))
     assert dap_nights.load(postgres, tmp_path).tables.waiting == ("user_dim",)
     changes = put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t2\tB2"], night=2, since=1)
@@ -199,9 +209,16 @@ def test_a_table_that_somebody_emptied_counts_as_never_loaded_until_it_comes_who
         dap_nights.load(postgres, tmp_path)
     assert rows(database, "select id, name from user_dim order by 1") == [(1, "A"), (2, "B")]
     dap_batches.forget([changes])
-    put(tmp_path, "canvas.users", ["key.id\tvalue.name", "1\tA", "2\tB"], night=1)  # Canvas has nothing newer
+    changes = put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t2\tB2"], night=2, since=1)
+    put(tmp_path, "canvas.users", ["key.id\tvalue.name", "1\tA", "2\tB2"], night=2)  # what waits is older than it
     assert dap_nights.load(postgres, tmp_path).tables.waiting == ()
-    assert rows(database, "select id, name from udecdash_dap.users order by 1") == [(1, "A"), (2, "B")]
+    assert rows(database, "select id, name from udecdash_dap.users order by 1") == [(1, "A"), (2, "B2")]
+    assert rows(database, "select id, name from user_dim order by 1") == [(1, "A"), (2, "B2")]
+    with database.cursor() as cursor:
+        assert "canvas.users" in dap.since(cursor)
+    put(tmp_path, "canvas.users", ["meta.action\tkey.id\tvalue.name", "U\t1\tA3"], night=3, since=2)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name from udecdash_dap.users order by 1") == [(1, "A3"), (2, "B2")]
 
 
 def test_a_column_that_canvas_removes_is_told_once_and_keeps_what_it_held(

@@ -32,14 +32,23 @@ add column {column}
 alter column {column} type {type} using {column}::{type}
 
 -- dap_record: up to when a table is loaded
-insert into udecdash.dap_tables (namespace, table_name, until, schema_version, run_id, rows, columns)
-values (%(namespace)s, %(table)s, %(until)s, %(version)s, %(run)s, %(rows)s, %(columns)s)
+insert into udecdash.dap_tables (namespace, table_name, until, schema_version, run_id, rows, columns, places)
+values (%(namespace)s, %(table)s, %(until)s, %(version)s, %(run)s, %(rows)s, %(columns)s, %(places)s)
 on conflict (namespace, table_name) do update set until = greatest(dap_tables.until, excluded.until),
     schema_version = excluded.schema_version, run_id = excluded.run_id, rows = excluded.rows,
-    columns = excluded.columns
+    columns = excluded.columns, places = excluded.places
 
 -- dap_had_columns: the columns of each table by its schema when it was loaded last
 select namespace || '.' || table_name, columns from udecdash.dap_tables where columns is not null
 
 -- dap_held: how many rows each table held when it was loaded last
 select namespace || '.' || table_name, rows from udecdash.dap_tables where rows is not null
+
+-- dap_known_of: what each table was like when it was loaded last, and whether it has a key now
+select namespace || '.' || table_name, rows, places, coalesce(columns, '{{}}'), exists (
+    select from pg_index i where i.indisprimary and i.indrelid = to_regclass('udecdash_dap.' || quote_ident(
+        case when namespace = 'canvas' then table_name else namespace || '__' || table_name end)))
+from udecdash.dap_tables where rows is not null
+
+-- dap_drop: a table that lost a column or its key; it is made anew at once
+drop table {table}
