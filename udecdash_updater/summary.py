@@ -106,7 +106,7 @@ def _tables(cursor: db.Cursor, run: Mapping[str, int]) -> tuple[TableCounts, ...
         name: dict(zip(_LINES, map(int, counts), strict=True)) for name, *counts in db.rows(cursor, "run_files", run)
     }
     # Requests only grow, so that nothing is noted of them there: what was loaded is new.
-    loads = {name: {"new": counted["loaded"]} for name, counted in lines.items()}
+    loads: dict[str, dict[str, int]] = {REQUESTS: {"new": lines.get(REQUESTS, {}).get("loaded", 0)}}
     loads |= {name: dict(zip(_ROWS, counts, strict=True)) for name, *counts in db.rows(cursor, "run_tables", run)}
     names = sorted({*lines, *loads, REQUESTS})
     return tuple(TableCounts(name, **lines.get(name, {}), **loads.get(name, {})) for name in names)

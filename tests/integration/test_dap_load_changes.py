@@ -20,6 +20,7 @@ from udecdash_updater import (
     dap_relations,
     dap_tables,
     db,
+    figures,
     staging,
     summary,
     words,
@@ -86,6 +87,12 @@ def test_changes_write_what_changed_and_deletions_take_away(
     told = {one.table: (one.new, one.changed, one.gone) for one in second.tables.published}
     assert told["course_dim"] == (0, 1, 1)
     assert sum(map(sum, told.values())) == 2  # nothing else was touched
+    counted = [(row.new, row.changed, row.gone) for row in summary.read(postgres, second.run).tables]
+    assert tuple(map(sum, zip(*counted, strict=True))) == (0, 1, 1)  # rows of the dashboard's tables alone
+    [*_, told_of] = figures.history(postgres, 1)
+    assert (told_of.new, told_of.changed, told_of.gone) == (0, 1, 1)
+    pages = figures.read(postgres, second.run).tables
+    assert [row.name for row in pages if row.moved] == ["course_dim"]
     assert {one.table for one in first.tables.published} == set(RELATIONS)
 
 

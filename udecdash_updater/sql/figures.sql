@@ -8,9 +8,8 @@ loads as (
     select run_id, sum(new) as new, sum(changed) as changed, sum(gone) as gone
     from udecdash.table_loads where run_id in (select id from chosen) group by run_id),
 appended as (
-    select f.run_id, sum(f.rejected) as rejected, sum(f.loaded) filter (where l.run_id is null) as new
-    from udecdash.files f left join udecdash.table_loads l using (run_id, table_name)
-    where f.run_id in (select id from chosen) group by f.run_id)
+    select run_id, sum(rejected) as rejected, sum(loaded) filter (where table_name = 'requests') as new
+    from udecdash.files where run_id in (select id from chosen) group by run_id)
 -- A killed run is closed by the next one: how long it lived is seen in its stages.
 select c.id, c.started_at, case when c.error = 'killed' then coalesce(
         (select max(coalesce(s.ended_at, s.started_at)) from udecdash.stages s where s.run_id = c.id), c.started_at)
@@ -46,7 +45,7 @@ l as (
     select table_name, rows, new, changed, gone from udecdash.table_loads where run_id = %(run)s)
 select table_name, coalesce(f.files, 0), coalesce(f.lines, 0)::bigint, coalesce(f.loaded, 0)::bigint,
     coalesce(f.filtered, 0)::bigint, coalesce(f.repeated, 0)::bigint, coalesce(f.rejected, 0)::bigint,
-    l.rows, coalesce(l.new, f.loaded, 0)::bigint, coalesce(l.changed, 0), coalesce(l.gone, 0)
+    l.rows, coalesce(l.new, case table_name when 'requests' then f.loaded end, 0)::bigint, coalesce(l.changed, 0), coalesce(l.gone, 0)
 from f full join l using (table_name) order by table_name
 
 -- some_rejects: the first lines that a run left out: where and why
