@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from udecdash_updater import db
 from udecdash_updater.errors import DumpError, SettingsError
-from udecdash_updater.language import say
+from udecdash_updater.language import Words, say
 from udecdash_updater.settings import Settings
 
 _PER_SHARD = 10**13
@@ -88,11 +88,12 @@ def keep_users(cursor: db.Cursor, shard: int) -> None:
         db.run(cursor, "dap_keep_users", {"shard": shard})
 
 
-def describe(cursor: db.Cursor, settings: Settings) -> str:
-    """How ids go on here, as a sentence; raises as `find` does."""
+def describe(cursor: db.Cursor, settings: Settings) -> Words:
+    """How ids go on here, also before the first load; raises as `find` does."""
     shards, ids = _shards(cursor), find(cursor, settings)
     if not ids.shard:
-        return "ids are those of Canvas, without a shard"
-    users = f", {len(ids.users)} users keep the id that they had" if ids.users else ""
-    whence = "as in course_dim" if shards else "as DAP_SHARD says"
-    return f"ids go on from Canvas Data 1: shard {ids.shard} ({whence}){users}"
+        return say("ids of canvas there" if shards else "ids of canvas")
+    there = db.one(cursor, "table_exists", {"table": "user_dim"})[0]
+    kept = db.one(cursor, "dap_users_there", {"first": ids.of(1) - 1})[0] if there else 0
+    whence = say("shard there" if shards else "shard set")
+    return say("ids go on", shard=ids.shard, whence=whence, users=max(kept, len(ids.users)))

@@ -446,6 +446,8 @@ def test_a_site_that_moves_keeps_ids_columns_and_views(
         "insert into user_dim values (-99, 1, 'A', 'unknown'), (150000000000002, 2, 'B', null);"
         "create view seen_courses as select * from course_dim",
     )
+    with db.opened(postgres) as connection, connection.cursor() as cursor:
+        before = str(dap_ids.describe(cursor, postgres))
     snapshot(
         tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tclaimed"], users=["1\tA", "2\tB", "3\tC"],
         enrollments=["1\t1\t7\tStudentEnrollment", "2\t3\t8\tStudentEnrollment"],
@@ -466,10 +468,8 @@ def test_a_site_that_moves_keeps_ids_columns_and_views(
     ]  # fmt: skip
     with db.opened(postgres) as connection, connection.cursor() as cursor:
         [finding] = check_database.ids_go_on(postgres, cursor)
-        assert (finding.name, finding.told) == (
-            "ids",
-            "ids go on from Canvas Data 1: shard 15 (as in course_dim), 1 users keep the id that they had",
-        )
+        assert (finding.name, str(finding.told)) == ("ids", before)
+        assert before == "ids go on from Canvas Data 1: shard 15 (as in course_dim); 1 user keeps another id"
         wrong = postgres.model_copy(update={"dap_shard": 16})
         with pytest.raises(SettingsError, match="DAP_SHARD: is 16, but course_dim holds ids of the shard 15"):
             dap_ids.find(cursor, wrong)
@@ -490,6 +490,10 @@ def test_ids_that_cannot_go_on_are_refused(postgres: Settings, database: Connect
 
 def test_a_new_site_has_the_ids_of_canvas_unless_a_shard_is_set(postgres: Settings) -> None:
     with db.opened(postgres) as connection, connection.cursor() as cursor:
-        assert dap_ids.describe(cursor, postgres) == "ids are those of Canvas, without a shard"
+        assert str(dap_ids.describe(cursor, postgres)).startswith("ids are those of Canvas: no course is there yet")
         sharded = postgres.model_copy(update={"dap_shard": 9})
-        assert dap_ids.describe(cursor, sharded) == "ids go on from Canvas Data 1: shard 9 (as DAP_SHARD says)"
+        told = dap_ids.describe(cursor, sharded)
+        assert str(told) == "ids go on from Canvas Data 1: shard 9 (as DAP_SHARD says); 0 users keep another id"
+        assert told.text("es").endswith("shard 9 (como dice DAP_SHARD); 0 usuarios conservan otro id")
+        cursor.execute("create table course_dim (id bigint, canvas_id bigint); insert into course_dim values (7, 7)")
+        assert str(dap_ids.describe(cursor, postgres)) == "ids are those of Canvas, as in course_dim, without a shard"

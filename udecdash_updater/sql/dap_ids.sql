@@ -14,3 +14,6 @@ insert into udecdash.dap_users (canvas_id, id)
 select canvas_id, id from user_dim
 where canvas_id is not null and id is not null and id <> udecdash.dap_id(canvas_id, %(shard)s)
 on conflict do nothing
+
+-- dap_users_there: of how many users user_dim has an id that no formula gives
+select count(*) from user_dim where id <> canvas_id + %(first)s and abs(canvas_id) < 10000000000000
