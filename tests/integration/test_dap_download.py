@@ -131,7 +131,8 @@ def test_what_is_loaded_counts_where_nothing_lies_on_disk_and_no_change_is_a_bat
     with database.cursor() as cursor:
         cursor.execute("create schema udecdash")
         cursor.execute(
-            "create table udecdash.dap_tables (namespace text, table_name text, until timestamptz, rows bigint)"
+            "create table udecdash.dap_tables (namespace text, table_name text, until timestamptz, rows bigint,"
+            " places numeric, columns text[])"
         )
         cursor.execute("insert into udecdash.dap_tables values ('canvas', 'users', %s)", [NIGHT_1])
     batch = site.download()[USERS]
