@@ -55,17 +55,18 @@ where m.course_id = any (%(courses)s) and p.url is not null
 -- look_up: the rows of a table with these ids
 select {columns} from {table} where {column} = any (%(ids)s)
 
--- new_requests: the next ones of a course after its mark, in load order
+-- new_requests: the next ones of a course after its mark, in load order. Rows are compared, so that the index of course
+-- and local_id serves: by that of local_id alone, which looks cheap at the table's end, all other courses' would be read
 select local_id, id, timestamp, user_id, user_agent, course_id, quiz_id, discussion_id, assignment_id, url
-from requests where course_id = %(course)s and local_id > %(mark)s and local_id <= %(upto)s
-order by local_id limit %(most)s
+from requests where (course_id, local_id) > (%(course)s, %(mark)s) and (course_id, local_id) <= (%(course)s, %(upto)s)
+order by course_id, local_id limit %(most)s
 
 -- new_requests_together: the same of several courses, one after the other
 select q.* from unnest(%(courses)s::bigint[], %(marks)s::bigint[], %(uptos)s::bigint[]) s (course, mark, upto)
 cross join lateral (
     select local_id, id, timestamp, user_id, user_agent, course_id, quiz_id, discussion_id, assignment_id, url
-    from requests where course_id = s.course and local_id > s.mark and local_id <= s.upto
-    order by local_id limit %(most)s) q
+    from requests where (course_id, local_id) > (s.course, s.mark) and (course_id, local_id) <= (s.course, s.upto)
+    order by course_id, local_id limit %(most)s) q
 order by s.course, q.local_id limit %(most)s
 
 -- unresolved_requests: the courses' requests that found nothing so far
