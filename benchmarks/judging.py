@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2's class has a lower-case name
 
 from benchmarks import course_by_sql, ground
 from benchmarks.ground import Told
-from udecdash_updater import course, db
+from udecdash_updater import course, db, jobs
 from udecdash_updater.clock import Clock
+from udecdash_updater.embedded import worker_environment
 from udecdash_updater.interactions import Classifier
 from udecdash_updater.resources import Resources
 from udecdash_updater.settings import Settings
@@ -42,13 +44,21 @@ _DAY = "insert into course_interactions values (%s, %s, 202103, %s) on conflict 
 _MISS = "insert into unprocessable_interactions (course_id, user_id, url, log) values (%s, %s, %s, '{}')"
 
 
-def ours(settings: Settings, courses: Sequence[int], *, one_core: bool = False) -> Told:
-    """A worker's work on some courses: rows in the database to interactions in the tables."""
+def ours(settings: Settings, groups: Sequence[Sequence[int]], *, one_core: bool = False) -> Told:
+    """A worker's work on courses, those of a group together: rows in the database to interactions in the tables."""
     with db.opened(settings, name=db.WORKER, patient=True) as connection, _measured(connection, one_core) as told:
-        for number in courses:
-            while any(done.left for done in course.process_slice(connection, settings, 1, [number])):
+        for group in groups:
+            while any(done.left for done in course.process_slice(connection, settings, 1, group)):
                 pass
     return told
+
+
+def job(settings: Settings, numbers: Sequence[int]) -> Told:
+    """The whole of a job on some courses: what `ours` does, the connection, and the job's account in the ledger."""
+    with mock.patch.dict(os.environ, worker_environment(settings)):
+        began = time.perf_counter()
+        jobs.process_courses(1, list(numbers))
+        return {"seconds": time.perf_counter() - began}
 
 
 def by_sql(settings: Settings, number: int, variant: str) -> Told:
@@ -89,10 +99,10 @@ def _processor(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def side_by_side(settings: Settings, courses: Sequence[int]) -> Told:
-    """A worker for each of the courses, all at once."""
+def side_by_side(settings: Settings, shares: Sequence[Sequence[int]]) -> Told:
+    """A worker for each share of the courses, all at once, one course after the other; each connects for itself."""
     context = get_context("fork")
-    workers = [context.Process(target=ours, args=(settings, [number])) for number in courses]
+    workers = [context.Process(target=ours, args=(settings, [[number] for number in share])) for share in shares]
     began = time.perf_counter()
     for worker in workers:
         worker.start()

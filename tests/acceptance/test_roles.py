@@ -16,9 +16,11 @@ from pydantic import SecretStr
 from tests import truth
 from tests.installation import ROOT, Installation, install, rows
 from tests.mail import mail_server
+from tests.nights import load, process
 from tests.nights import truth as told
 from tests.support import connect, short_home
 from udecdash_updater import db, embedded
+from udecdash_updater.errors import DatabaseError
 from udecdash_updater.queues import queue_names
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -144,6 +146,22 @@ def test_two_nights_with_accounts_of_least_privilege(
         before = rights(database)
         run_script(database)
         assert rights(database) == before
+
+
+@pytest.mark.parametrize("table", ["requests", "wiki_page_interactions", "unprocessable_interactions"])
+def test_policies_that_hide_rows_from_the_workers_fail_their_jobs_and_no_request_is_passed_over(
+    cluster: Settings, small_nights: Path, table: str
+) -> None:
+    with new_database(cluster, f"veiled_{table}") as (settings, database):
+        run_script(database)
+        run = load(as_account(settings, LOADER), small_nights / "night1" / "dataFiles").run
+        with database.cursor() as cursor:
+            cursor.execute(f"alter table {table} enable row level security")
+            with pytest.raises(DatabaseError, match=f'row-level security policy for table "{table}"'):
+                process(as_account(settings, WORKER), run)
+            cursor.execute(f"alter table {table} disable row level security")
+        process(as_account(settings, WORKER), run)
+        assert truth.wrong_night(database, told(small_nights / "night1")) == []
 
 
 def _loader_owns_its_tables_and_is_no_more(database: Connection) -> None:

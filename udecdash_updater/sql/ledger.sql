@@ -1,7 +1,8 @@
--- prepare_session: names of DB_SCHEMA, UTC, dates year first, no time limits but for locks; a server notices soon that we are gone
+-- prepare_session: names of DB_SCHEMA, UTC, dates year first, no time limits but for locks; a server notices soon that we
+-- are gone; policies that would hide rows are an error, because what is not seen would count as done
 select set_config('search_path', quote_ident(%(schema)s), false), set_config('timezone', 'UTC', false),
     set_config('lock_timeout', %(lock_timeout)s, false), set_config('datestyle', 'ISO, YMD', false),
-    set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false),
+    set_config('row_security', 'off', false), set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false),
     set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false), set_config('intervalstyle', 'postgres', false),
     case when current_setting('server_version_num')::integer >= 140000
