@@ -116,6 +116,8 @@ def resolve(request: Request, target: Target, pages: Pages, resources: Resources
 
 def _nothing(target: Target, item: ModuleItem | None) -> str:
     """The message of a request whose lookups all failed in silence, if there were any."""
+    if target.no_item is not None:
+        return f"no module item can have the canvas_id {target.no_item}"[:MESSAGE_LENGTH]
     if target.item_id is None:
         return "the URL names no item of its course"
     if item is None:

@@ -84,13 +84,15 @@ class Target:
     """What a URL names within its course; every part may be absent.
 
     `item_id` is a module item's canvas_id, `slug` a page's url, `mentions` lead from the table to look in to
-    the number that stands there, `downloaded` (R12) means something for files only.
+    the number that stands there, `downloaded` (R12) means something for files only. `no_item` is the number in a
+    module item's place that can be none's canvas_id.
     """
 
     item_id: int | None
     slug: str | None
     mentions: Mapping[str, Mention]
     downloaded: bool
+    no_item: str | None = None
 
 
 EMPTY: Final = Target(None, None, MappingProxyType({}), downloaded=False)
@@ -116,8 +118,9 @@ def parse(url: str, course_canvas_id: int | None) -> Target:
 
     A module item's id finds its item or nothing, in silence; 0 is no id (R8):
 
-    >>> [parse(f"/courses/7/modules/items/{part}", 7).item_id for part in ("9", "+9", "0", "9.0", "9x")]
-    [9, 9, None, None, None]
+    >>> found = [parse(f"/courses/7/modules/items/{part}", 7) for part in ("9", "+9", "0", "9.0", "9" * 20, "9x")]
+    >>> [target.item_id for target in found], [target.no_item for target in found[2:]]
+    ([9, 9, None, None, None, None], ['0', '9.0', '99999999999999999999', None])
 
     R12: a download is `/download?` anywhere, so a URL that ends in `/download` is none:
 
@@ -135,11 +138,13 @@ def parse(url: str, course_canvas_id: int | None) -> Target:
         for kind, part in parts.items()
         if kind in URL_KINDS and (number := mention(part)) is not None
     }
+    item_id = (item.id or None) if item else None
     return Target(
-        item_id=(item.id or None) if item else None,
+        item_id=item_id,
         slug=parts.get("pages"),
         mentions=mentions,
         downloaded="/download?" in url,
+        no_item=item.text if item and item_id is None else None,
     )
 
 

@@ -211,7 +211,9 @@ def test_a_course_without_canvas_id_is_reached_by_columns_only() -> None:
         (request("/courses/7/pages/twice"), "2 pages"),
         (request("/courses/7/files/5.0"), "file_dim has no row with the canvas_id 5.0"),
         (request(quiz=99), "quiz_dim has no row with the id 99"),
-        (request("/courses/7/modules/items/99"), "99"),
+        (request("/courses/7/modules/items/99"), "no module item has the canvas_id 99"),
+        (request("/courses/7/modules/items/" + "9" * 20), "no module item can have the canvas_id 99999999999999999999"),
+        (request("/courses/7/files/" + "9" * 20), "file_dim has no row with the canvas_id 99999999999999999999"),
         (request("/courses/7/modules/items/26"), "ContextModuleSubHeader"),
     ],
 )
