@@ -6,15 +6,15 @@ They wait as texts in one table for all, so that a night in which little changed
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 
-from udecdash_updater import db, prints, rows, words
+from udecdash_updater import db, places, prints, rows, words
 from udecdash_updater.canvas import Found, key_of
-from udecdash_updater.changes import Changes, comparable, differ, same_key
+from udecdash_updater.changes import Changes, comparable, differ, digest, same_key
 from udecdash_updater.dump import Table
 from udecdash_updater.line_blocks import UnlikeError
 from udecdash_updater.lines import Differing, Known
@@ -41,8 +41,10 @@ def can_be_judged(table: Table, found: Found) -> bool:
     Not where the table has rules of its own: a line that breaks one must be found before it is published.
     """
     kinds = [found.types[name] for name in table.column_names]
+    key = key_of(table)
     plain = all(map(found.comparable, table.column_names)) and not any(kind.startswith("character(") for kind in kinds)
-    return plain and not (found.enums or found.generated or found.checks) and found.has_key(key_of(table))
+    told_apart = found.has_key(key) if key else places.can_be_told(table, found)
+    return plain and told_apart and not (found.enums or found.generated or found.checks)
 
 
 def judge(
@@ -54,11 +56,11 @@ def judge(
     or psycopg2's errors for a value of another type.
     """
     demands = _Demands.of(table, found)
+    if not key_of(table):
+        return _judge_placed(cursor, table, found, differing, known, times, demands)
     there = ((table.name, None, _array(_values(line, demands))) for line in differing.lines)
     gone_ones = ((table.name, "gone", _array(_key_alone(table, key))) for key in differing.gone)
-    target = db.identifier("udecdash_staging", "_differing")
-    told = (("\t".join(map(db.field, row)) + "\n").encode() for row in chain(there, gone_ones))
-    db.copy_in(cursor, target, ("table_name", "kind", "fields"), rows.LineReader(told))
+    _copy(cursor, ("table_name", "kind", "fields"), chain(there, gone_ones))
     staging = source(table, found)
     kinds = _judge(cursor, table, found, staging, times)
     gone, new, changed, moved = (
@@ -75,6 +77,46 @@ def judge(
         newest = _newest_of_all(cursor, table, staging, times)
     taken = sum((kind.places for name, kind in kinds.items() if name in _WRITTEN), Decimal(0))
     return Judged(Changes(gone, new, changed, moved), newest, taken)
+
+
+def _copy(cursor: db.Cursor, columns: Sequence[str], told: Iterable[Sequence[object]]) -> None:
+    lines = (("\t".join(map(db.field, row)) + "\n").encode() for row in told)
+    db.copy_in(cursor, db.identifier("udecdash_staging", "_differing"), columns, rows.LineReader(lines))
+
+
+def _judge_placed(
+    cursor: db.Cursor,
+    table: Table,
+    found: Found,
+    differing: Differing,
+    known: Known,
+    times: Sequence[str],
+    demands: _Demands,
+) -> Judged:
+    """`judge` for a table without a key."""
+    if not known.plain:  # elsewhere two rows may have the same place
+        raise UnlikeError
+    new = ((table.name, "new", _array(_values(one, demands)), places.number_of(one)) for one in differing.lines)
+    _copy(cursor, ("table_name", "kind", "fields", "line"), new)
+    places.stage_gone(cursor, known.number, table, differing.lost)
+    parts = {
+        "target": db.identifier(table.name),
+        "staging": source(table, found),
+        "target_digest": digest(cursor, table, found, "t"),
+        "place": prints.place("t"),
+        "target_newest": _greatest(times, "t"),
+        "staged_newest": _greatest(times, "s"),
+    }
+    gone, added, was, will, taken = db.one(cursor, "judge_placed", None, **parts)
+    loaded = sum(count.loaded for count in differing.counts)
+    if gone != len(differing.lost) or added != len(differing.lines) or known.rows + added - gone != loaded:
+        raise UnlikeError
+    kinds = {"gone": _Kind(gone, was, None, taken, False), "new": _Kind(added, None, will, Decimal(0), False)}
+    newest = _newest(known, kinds) if times else None
+    if times and newest is None:
+        asked = {"target": parts["target"], "staging": parts["staging"], "times": db.identifiers(times)}
+        newest = db.one(cursor, "placed_newest", None, **asked)[0]
+    return Judged(Changes(gone, added, placed=True), newest, taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +144,8 @@ def source(table: Table, found: Found) -> db.Composable:
         )
         for place, name in enumerate(table.column_names, start=1)
     ]
-    return db.statement("differing_rows", columns=db.comma(values), table=db.literal(table.name))
+    name = "differing_rows" if key_of(table) else "placed_rows"
+    return db.statement(name, columns=db.comma(values), table=db.literal(table.name))
 
 
 def _judge(

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import xxhash
+
+_T = TypeVar("_T")
 
 _digest = xxhash.xxh3_64_digest
 DIGEST = 8  # bytes of one
@@ -39,7 +42,7 @@ Key = Callable[[bytes], bytes]
 """Takes the key out of a line."""
 
 
-def made(batches: Iterable[Sequence[bytes]], key: Key) -> Iterator[Block]:
+def made(batches: Iterable[Sequence[bytes]], key: Key | None) -> Iterator[Block]:
     """The blocks of a table's lines, which come in batches. Raises what `key` raises."""
     for number, lines in enumerate(_cut(batches)):
         yield _made(lines, key, number * _STEP)
@@ -58,8 +61,8 @@ def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _made(lines: Sequence[bytes], key: Key, ordinal: int) -> Block:
-    return Block(ordinal, _digests(lines), b"".join([b"%b\n" % key(line) for line in lines]))
+def _made(lines: Sequence[bytes], key: Key | None, ordinal: int) -> Block:
+    return Block(ordinal, _digests(lines), b"".join([b"%b\n" % key(line) for line in lines]) if key else b"")
 
 
 def _digests(lines: Iterable[bytes]) -> bytes:
@@ -70,13 +73,15 @@ class Walk:
     """Tonight's lines beside the blocks of the last load.
 
     Afterwards `new` holds lines that the last load had not, in their order, and `gone` where those stood that
-    tonight's files lack, as the ordinal of their block and their number in it. `changed` gathers the blocks that
-    hold other lines by now; whoever takes them may clear it in between.
+    tonight's files lack, as the ordinal of their block and their number in it; `lost` are the digests of these.
+    `changed` gathers the blocks that hold other lines by now; whoever takes them may clear it in between.
+
+    Lines of a table without a `key` may be equal; what is new or gone is told as often as it is then.
 
     Raises UnlikeError as soon as more than `most` lines, or `largest` bytes of them, differ.
     """
 
-    def __init__(self, blocks: Iterator[Block], key: Key, most: int, largest: int) -> None:
+    def __init__(self, blocks: Iterator[Block], key: Key | None, most: int, largest: int) -> None:
         self.changed: list[Block] = []
         self.passed = 0  # lines of the last load
         self._key, self._most, self._largest = key, most, largest
@@ -85,19 +90,24 @@ class Walk:
         self._at = 0  # bytes of the old block's digests that lie behind us
         self._lines: list[bytes] = []  # tonight's, since the old block began
         self._touched = False  # whether they are other ones than the old block's
-        self._new: dict[bytes, bytes] = {}
-        self._gone: dict[bytes, tuple[int, int]] = {}
-        self._size = 0
+        self._new: dict[bytes, list[bytes]] = {}
+        self._gone: dict[bytes, list[tuple[int, int]]] = {}
+        self._differing = self._size = 0
 
     @property
     def new(self) -> list[bytes]:
         """Lines that the last load had not."""
-        return list(self._new.values())
+        return list(chain.from_iterable(self._new.values()))
 
     @property
     def gone(self) -> list[tuple[int, int]]:
         """Where lines stood that tonight's files lack."""
-        return list(self._gone.values())
+        return list(chain.from_iterable(self._gone.values()))
+
+    @property
+    def lost(self) -> list[bytes]:
+        """The digests of lines that tonight's files lack."""
+        return [digest for digest, places in self._gone.items() for _ in places]
 
     def go(self, lines: Sequence[bytes]) -> None:
         """The next lines of tonight."""
@@ -164,10 +174,10 @@ class Walk:
         self._take(lines, start, end)
         for at in range(start, end, DIGEST):
             digest, line = digests[at : at + DIGEST], lines[at // DIGEST]
-            if self._gone.pop(digest, None) is None:
-                if digest in self._new:
-                    raise UnlikeError
-                self._new[digest] = line
+            if _pop(self._gone, digest) is not None:
+                self._differing -= 1
+            else:
+                self._add(self._new, digest, line)
                 self._size += len(line)
         self._demand_few()
 
@@ -176,17 +186,22 @@ class Walk:
         self._touched = self._touched or end > self._at
         for at in range(self._at, end, DIGEST):
             digest = self._old.digests[at : at + DIGEST]
-            if (line := self._new.pop(digest, None)) is not None:
+            if (line := _pop(self._new, digest)) is not None:
+                self._differing -= 1
                 self._size -= len(line)
-            elif digest in self._gone:
-                raise UnlikeError
             else:
-                self._gone[digest] = (self._old.ordinal, at // DIGEST)
+                self._add(self._gone, digest, (self._old.ordinal, at // DIGEST))
         self._at = end
         self._demand_few()
 
+    def _add(self, held: dict[bytes, list[_T]], digest: bytes, one: _T) -> None:
+        if self._key and digest in held:
+            raise UnlikeError
+        held.setdefault(digest, []).append(one)
+        self._differing += 1
+
     def _demand_few(self) -> None:
-        if len(self._new) + len(self._gone) > self._most or self._size > self._largest:
+        if self._differing > self._most or self._size > self._largest:
             raise UnlikeError
 
     def _next(self) -> bool:
@@ -210,6 +225,16 @@ class Walk:
                 raise UnlikeError
             self.changed += [_made(lines, self._key, first + n * step) for n, lines in enumerate(parts)]
         self._lines, self._touched = [], False
+
+
+def _pop(held: dict[bytes, list[_T]], digest: bytes) -> _T | None:
+    """One of those that have the digest, which is taken out."""
+    if (found := held.get(digest)) is None:
+        return None
+    one = found.pop()
+    if not found:
+        del held[digest]
+    return one
 
 
 def _find(digests: bytes, digest: bytes, start: int) -> int:

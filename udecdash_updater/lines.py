@@ -7,17 +7,17 @@ tells (`prints`): whatever somebody changed by hand, the next load compares all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import xxhash
 
-from udecdash_updater import db, rows
+from udecdash_updater import db, places, rows
 from udecdash_updater.canvas import Found, key_of, look
 from udecdash_updater.copying import dropping
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.line_blocks import Block, UnlikeError, Walk, made
+from udecdash_updater.line_blocks import Block, Key, UnlikeError, Walk, made
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount
 from udecdash_updater.sieve import pieces
@@ -71,11 +71,13 @@ class Known:
 class Differing:
     """Lines that differ, in the order of the files, and keys of rows that no line tells of any more.
 
-    `known`: what will be kept of them.
+    `lost`: lines of a table without a key that are there no more, by their numbers (see `places`), each as often as
+    that. `known`: what will be kept of them.
     """
 
     lines: tuple[bytes, ...]
     gone: tuple[str, ...]
+    lost: tuple[int, ...]
     counts: tuple[FileCount, ...]
     known: Known
 
@@ -114,8 +116,12 @@ def recall(cursor: db.Cursor, tables: Sequence[Table]) -> dict[str, Known]:
 
 def forget(cursor: db.Cursor, table: Table) -> None:
     """What is kept of a table that will be loaded by all its lines counts no more."""
-    number = db.one(cursor, "forget_line_set", {"table": table.name})[0]
+    _delete(cursor, db.one(cursor, "forget_line_set", {"table": table.name})[0])
+
+
+def _delete(cursor: db.Cursor, number: int) -> None:
     db.run(cursor, "delete_line_blocks", {"number": number})
+    db.run(cursor, "delete_line_places", {"number": number})
 
 
 def can_be_kept(table: Table, counts: Sequence[FileCount]) -> bool:
@@ -125,22 +131,25 @@ def can_be_kept(table: Table, counts: Sequence[FileCount]) -> bool:
 
 def unkept(table: Table, counts: Sequence[FileCount]) -> Unkept | None:
     """A published load, if its lines are worth keeping; of others the files' contents are kept alone."""
-    worth = key_of(table) and sum(count.lines for count in counts) >= WORTH_KEEPING
+    worth = sum(count.lines for count in counts) >= WORTH_KEEPING
     return Unkept(table, tuple(counts)) if worth else None
 
 
 def keep(cursor: db.Cursor, unkept: Unkept) -> None:
-    """Keep the lines of a load that is published: digests and keys, for the next night.
+    """Keep the lines of a load that is published, for the next night: digests and keys, or places without a key.
 
     Raises UnlikeError where the files are no longer those that were loaded, where too many keys stand in more than one
-    line, and for a key that no row of ours has, as one with a carriage return.
+    line, and for a key that no row of ours has, as one with a carriage return. Where a table without a key does not
+    hold the rows of these lines, the same or one of db.BAD_ROW.
     """
     table, files = unkept.table, unkept.files
     number = db.one(cursor, "line_set", {"table": table.name})[0]
-    db.run(cursor, "delete_line_blocks", {"number": number})
+    _delete(cursor, number)
+    if not key_of(table):
+        places.keep(cursor, number, table, look(cursor, table.name), _Reading(table, files, _NONE))
     repeated = _repeated(cursor, table, files) if any(count.repeated for count in unkept.counts) else _NONE
     reading = _Reading(table, files, repeated)
-    _copy_blocks(cursor, _KEPT, number, made(reading, _key(table)))
+    _copy_blocks(cursor, _KEPT, number, made(reading, _key_or_none(table)))
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
     told = {"repeated": sorted(key.decode() for key in repeated), "lines": reading.in_blocks}
@@ -155,7 +164,7 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     """
     if known.lines is None or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
-    key, reading = _key(table), _Reading(table, files, known.repeated)
+    key, reading = _key_or_none(table), _Reading(table, files, known.repeated)
     walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
     for some in reading:
         walk.go(some)
@@ -166,10 +175,12 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     if walk.passed != known.lines:
         raise UnlikeError
     lines = (*walk.new, *reading.apart.values())
+    counts, kept = tuple(reading.counts), replace(known, lines=reading.in_blocks)
+    if not key:
+        return Differing(lines, (), tuple(map(places.as_number, walk.lost)), counts, kept)
     there = {key(line) for line in lines}
     gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
-    kept = replace(known, lines=reading.in_blocks)
-    return Differing(lines, tuple(key.decode() for key in gone), tuple(reading.counts), kept)
+    return Differing(lines, tuple(key.decode() for key in gone), (), counts, kept)
 
 
 def publish(
@@ -186,6 +197,8 @@ def publish(
     """
     if known:
         db.run(cursor, "renew_line_blocks", {"number": known.number})
+    if known and not key_of(table):
+        places.forget_gone(cursor, known.number, table)
     shape = None if known else _shape(table, look(cursor, table.name))
     contents = list(_contents([count.file for count in counts]))
     numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
@@ -279,7 +292,7 @@ def _lines(file: DumpFile) -> Iterator[list[bytes]]:
         raise UnlikeError
 
 
-def _key(table: Table) -> Callable[[bytes], bytes]:
+def _key(table: Table) -> Key:
     """Takes the key out of a line. Raises UnlikeError for a line that has another number of fields."""
     places = [table.column_names.index(name) for name in key_of(table)]
     if places == [0]:
@@ -292,6 +305,10 @@ def _key(table: Table) -> Callable[[bytes], bytes]:
         return _BETWEEN.join([fields[place] for place in places])
 
     return key
+
+
+def _key_or_none(table: Table) -> Key | None:
+    return _key(table) if key_of(table) else None
 
 
 def _demand_plain(keys: bytes) -> bytes:

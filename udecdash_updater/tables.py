@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, drift, foreign_keys, ledger, lines, plausibility, prints, refusals, touched
+from udecdash_updater import db, drift, foreign_keys, ledger, lines, places, plausibility, prints, refusals, touched
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
@@ -295,6 +295,8 @@ def _write(cursor: db.Cursor, staged: Staged) -> Decimal | None:
 
 
 def _run(cursor: db.Cursor, name: str, staged: Staged) -> tuple[int, Decimal]:
+    if name == "insert_new" and staged.changes.placed and staged.known:
+        return places.insert(cursor, staged.known.number, staged.table, staged.found, source(staged))
     place = _WRITES.get(name) if _tells_places(staged) else None
     columns, parts = staged.table.column_names, _parts(cursor, staged, name)
     return touched.run(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +72,35 @@ def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]],
         assert keys_in(blocks) == [key(one) for one in tonight]
         assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)
         before = tonight
+
+
+_WITH_EQUAL_ONES = st.lists(st.integers(0, 12), max_size=60)
+
+
+@given(nights=st.lists(_WITH_EQUAL_ONES, min_size=2, max_size=5), size=st.integers(1, 20))
+def test_lines_without_a_key_are_told_apart_as_multisets_are(nights: list[list[int]], size: int) -> None:
+    before = [line(n) for n in nights[0]]
+    blocks = list(made([before], None))
+    for numbers in nights[1:]:
+        tonight = [line(n) for n in numbers]
+        walk = Walk(iter(blocks), None, _MANY, _MANY)
+        for batch in in_batches(tonight, size):
+            walk.go(batch)
+        walk.end()
+        assert Counter(walk.new) == Counter(tonight) - Counter(before)
+        gone = Counter(before) - Counter(tonight)
+        assert Counter(walk.lost) == Counter({xxhash.xxh3_64_digest(one): times for one, times in gone.items()})
+        assert len(walk.gone) == len(walk.lost) == len(set(walk.gone))
+        blocks = after(blocks, walk)
+        assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)
+        before = tonight
+
+
+def test_equal_lines_without_a_key_count_each_time_that_they_differ() -> None:
+    blocks = list(made([LONG], None))
+    Walk(iter(blocks), None, 2, _MANY).go([*LONG[:5], OTHER[0], OTHER[0], *LONG[5:]])
+    with pytest.raises(UnlikeError):
+        Walk(iter(blocks), None, 1, _MANY).go([*LONG[:5], OTHER[0], OTHER[0], *LONG[5:]])
 
 
 LONG = [line(n) for n in range(1000)]

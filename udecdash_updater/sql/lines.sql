@@ -1,6 +1,6 @@
 -- recall_lines: what is kept of the last load of tables that have as many columns as they had then
 select s.table_name, s.number, s.shape, s.contents, s.counts, s.rows, s.print, s.newest, s.repeated,
-    s.lines, c.relkind = 'r' and not c.relhasrules
+    s.lines, c.relkind = 'r' and not c.relhasrules and not c.relhassubclass
 from udecdash.line_sets s
 join pg_class c on c.relname = s.table_name and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
 where s.table_name = any (%(tables)s) and s.width = c.relnatts and s.published
@@ -57,7 +57,8 @@ create index on udecdash_staging._line_blocks (number)
 
 -- create_differing: for the publish: rows of all tables that differ, as texts
 create unlogged table if not exists udecdash_staging._differing (
-    table_name text not null, kind text, fields text[] not null) with (fillfactor = 80);
+    table_name text not null, kind text, fields text[] not null, line bigint, place tid, body bigint[])
+with (fillfactor = 80);
 create index on udecdash_staging._differing (table_name)
 
 -- differing_rows: those of one table as rows of it
