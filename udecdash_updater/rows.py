@@ -107,30 +107,25 @@ def earliest(path: Path, place: int) -> str:
 
     Texts are compared, not times: they are of one form, year first.
     """
-    stamps = _stamp_finder(place)
+    stamps = _stamps(place).findall
     first, rest = _AFTER_ALL_TIMES, b"\n"
     for block in _blocks(path):
-        whole, _, rest = (rest + block).rpartition(b"\n")
-        first = min(first, min(stamps(whole), default=first))
-        rest = b"\n" + rest
+        looked = rest + block
+        end = looked.rfind(b"\n")
+        first = min(first, min(stamps(looked, 0, end), default=first))
+        rest = looked[end:] if end >= 0 else b""
         if len(rest) > _LONG:  # its timestamp has been seen; carrying such a line along would copy it again and again
             first, rest = min(first, min(stamps(rest), default=first)), b""
     first = min(first, min(stamps(rest), default=first))
-    return "" if first == _AFTER_ALL_TIMES else first.decode("ascii", "replace")
+    return "" if first == _AFTER_ALL_TIMES else first.partition(b"\t")[0].decode("ascii", "replace")
 
 
-def _stamp_finder(place: int) -> Callable[[bytes], list[bytes]]:
-    """Finds the timestamps in column `place` of lines that follow a newline each."""
+def _stamps(place: int) -> re.Pattern[bytes]:
+    """The timestamps in column `place` of lines that follow a newline each, with some of what stands behind."""
     # Anchored at the newline before it, the search runs from line to line: four times as fast as with ^. Fields that
-    # may go on over a newline are found three times as fast again, and if one did, another line has lost its stamp.
-    exact = re.compile(rb"\n" + rb"[^\t\n]*\t" * place + rb"([0-9]{4}-[^\t\n]{6,25})")
-    fast = re.compile(rb"\n" + rb"[^\t]*\t" * place + rb"([0-9]{4}-[^\t]{6,25})")
-
-    def find(block: bytes) -> list[bytes]:
-        found: list[bytes] = fast.findall(block)
-        return found if len(found) == block.count(b"\n") else exact.findall(block)
-
-    return find
+    # may go on over a newline are found three times as fast; where one is left out, that skips lines without any stamp.
+    before = rb"[^\t]*\t" if place == 1 else rb"[^\t\n]*\t" * place
+    return re.compile(rb"\n" + before + rb"([0-9]{4}-[0-9]{2}-[0-9]{2}[ T].{1,19})")
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -54,19 +54,20 @@ def kept_lines(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.
     `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded.
     Raises DumpError when the file lacks a column.
     """
-    for numbers, lines in _sifted(plain, file, tally, reject):
-        for number, line in zip(numbers, lines, strict=True):
+    for numbers, block in _sifted(plain, file, tally, reject):
+        for number, line in zip(numbers, block.split(b"\n"), strict=False):
             yield number, line + b"\n"
 
 
 def kept_blocks(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[bytes]:
     """The same without numbers, many lines together."""
-    for _, lines in _sifted(plain, file, tally, reject):
-        if lines:
-            yield b"\n".join([*lines, b""])
+    for _, block in _sifted(plain, file, tally, reject):
+        if block:
+            yield block
 
 
-_Sifted = tuple[list[int], list[bytes]]
+_Sifted = tuple[list[int], bytes]
+"""Numbers of lines, and these lines, each with its newline."""
 
 
 def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[_Sifted]:
@@ -79,9 +80,17 @@ def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Rej
         lines = piece.split(b"\n")
         if not lines[-1]:
             lines.pop()
+        if b"\r" in piece:
+            lines = [line.removesuffix(b"\r") for line in lines]
         first = tally.lines + 1
         tally.lines += len(lines)
-        yield _sift(lines, first, layout, tally, reject, plain=_is_plain(piece))
+        numbers, kept = _sift(lines, first, layout, tally, reject)
+        block = _joined(kept)
+        yield (numbers, block) if _is_plain(block) else _readable(numbers, kept, reject)
+
+
+def _joined(lines: Sequence[bytes]) -> bytes:
+    return b"\n".join([*lines, b""])
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes | None]:
@@ -131,15 +140,15 @@ def _layout(file: DumpFile) -> _Layout:
 
 
 def _sift(
-    lines: Sequence[bytes], first: int, layout: _Layout, tally: rows.Tally, reject: rows.Reject, *, plain: bool
-) -> _Sifted:
-    """Rule R1, line by line: the numbers and the lines of what is kept."""
+    lines: Sequence[bytes], first: int, layout: _Layout, tally: rows.Tally, reject: rows.Reject
+) -> tuple[list[int], list[bytes]]:
+    """Rule R1, line by line: the numbers and the lines of what is kept, without a look at their bytes."""
     numbers: list[int] = []
     kept: list[bytes] = []
     width, change, columns = layout.width, layout.change, layout.kept
     key, time, user, course, url, real_user, developer_key = layout.places
     for number, line in enumerate(lines, start=first):
-        fields = (line if plain else line.removesuffix(b"\r")).split(b"\t")
+        fields = line.split(b"\t")
         if len(fields) != width:
             reject(number, f"{len(fields)} columns instead of {width}")
             continue
@@ -160,13 +169,20 @@ def _sift(
             reject(number, _fault(fields[key], fields[time]))
         else:
             fields[time] = fields[time][:_MILLISECONDS]
-            row = b"\t".join(columns(fields))
-            if not plain and (reason := rows.unreadable(row)):
-                reject(number, reason)
-            else:
-                numbers.append(number)
-                kept.append(row if plain else rows.mended(row))
+            numbers.append(number)
+            kept.append(b"\t".join(columns(fields)))
     return numbers, kept
+
+
+def _readable(numbers: Sequence[int], lines: Sequence[bytes], reject: rows.Reject) -> _Sifted:
+    """Those of the lines that PostgreSQL can read, as it must get them."""
+    found: dict[int, bytes] = {}
+    for number, line in zip(numbers, lines, strict=True):
+        if reason := rows.unreadable(line):
+            reject(number, reason)
+        else:
+            found[number] = rows.mended(line)
+    return list(found), _joined(list(found.values()))
 
 
 def _fault(key: bytes, stamp: bytes) -> str:

@@ -6,10 +6,13 @@ import gzip
 import io
 import os
 import random
+import tempfile
 import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.nights import mini_dump
 from udecdash_updater import dump, rows
@@ -161,6 +164,35 @@ def test_a_file_regrown_to_the_same_size_is_another_file_by_its_trailer(path: Pa
     assert path.stat().st_size == first[1]
     assert rows.trailer(path) != first[0]
     assert rows.trailer(path.with_name("missing.gz")) is None
+
+
+STAMPS = [b"2021-04-01 10:00:00", b"2021-04-01 10:00:00.123456", b"2021-04-01T10:00:00Z", b"2020-02-02", b"\\N", b""]
+FIELDS = st.sampled_from([*STAMPS, b"2019-01-01 10:00:00", b"x" * 30])
+
+
+@given(st.lists(st.lists(FIELDS, max_size=4).map(b"\t".join)), st.integers(0, 2), st.integers(1, 90), st.booleans())
+def test_the_earliest_time_is_that_of_the_column_whatever_the_lines_lack(
+    lines: list[bytes], place: int, block: int, ended: bool
+) -> None:
+    content = b"\n".join(lines) + b"\n" * ended
+    fields = [line.split(b"\t")[place : place + 1] for line in content.split(b"\n")]
+    times = [stamp.decode() for found in fields for stamp in found if len(stamp) > 10 and stamp[:2] == b"20"]
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BLOCK", block)
+        file.write(content or b"\n")
+        file.flush()
+        assert rows.earliest(Path(file.name), place) == min(times, default="")
+
+
+@pytest.mark.parametrize("block", [64, 1000])
+def test_what_stands_in_a_very_long_line_is_no_earlier_time(
+    monkeypatch: pytest.MonkeyPatch, path: Path, block: int
+) -> None:
+    monkeypatch.setattr(rows, "BLOCK", block)
+    monkeypatch.setattr(rows, "_LONG", 500)
+    odd = b"1\t2021-04-02 10:00:00\t" + b"x" * 900 + b"y\t2001-01-01 00:00:00\t" * 200
+    path.write_bytes(gzip.compress(odd + b"\n2\t2021-04-01 10:00:00\n"))
+    assert rows.earliest(path, 1) == "2021-04-01 10:00:00"
 
 
 LINES = [b"", b"a", b"a\r", b"a\tb", b"\r", b"x" * 70_000, b"y" * 200_000, b"\\N", b"\\."]
