@@ -42,17 +42,11 @@ def admit(
     return new, rejects
 
 
-def any_repeated(cursor: db.Cursor, table: db.Composable) -> bool:
-    """Whether some id may stand twice in a table of requests."""
-    return bool(db.one(cursor, "any_repeated", table=table)[0])
-
-
 def _delete_known(cursor: db.Cursor, staging: db.Composable) -> Counter[int]:
     """Take out what stands twice, or is there already; how many of each file."""
     gone: Counter[int] = Counter()
-    if any_repeated(cursor, staging):
-        gone.update(dict(db.rows(cursor, "delete_repeated_requests", staging=staging)))
-    gone.update(dict(db.rows(cursor, "delete_known_requests", staging=staging)))
+    for what in ("delete_repeated_requests", "delete_known_requests"):
+        gone.update(dict(db.rows(cursor, what, staging=staging)))
     return gone
 
 

@@ -92,10 +92,9 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
         for file in files:
             counts.append(_copy_file(cursor, _TARGET, file, gate))
             tops.append(db.one(cursor, "requests_top")[0])
-        if admission.any_repeated(cursor, _TARGET):
-            for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
-                place = tops.index(top)
-                counts[place] = counts[place].without(repeated=times)
+        for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
+            place = tops.index(top)
+            counts[place] = counts[place].without(repeated=times)
         _end(cursor, run, watched, counts, gate.rejects, also)
     return counts, gate.rejects
 
@@ -153,6 +152,7 @@ _Watched = int | None
 
 def _begin(cursor: db.Cursor, settings: Settings) -> _Watched:
     db.run(cursor, "more_memory", {"helpers": str(settings.load_connections - 1)})
+    db.run(cursor, "group_by", {"hash": "off"})
     db.run(cursor, "judge_at_once")
     db.run(cursor, "lock_requests")
     db.run(cursor, "mend_sequence")
@@ -172,6 +172,7 @@ def _end(
         has = db.one(cursor, "requests_since", {"top": watched})[0]
         refusals.demand_all(cursor, REQUESTS, has, sum(count.loaded for count in counts))
     dashboard.index_requests(cursor)
+    db.run(cursor, "group_by", {"hash": "on"})
     if not db.one(cursor, "any_course_noted")[0]:
         db.run(cursor, "note_unresolved_courses")
     # The bound as a value: then PostgreSQL knows that few are newer, and does not read all of the history.
