@@ -26,6 +26,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port-file", type=Path, help="the port is written there once it serves")
     parser.add_argument("--part-rows", type=int, default=Rules().part_rows, help="rows in each file")
     parser.add_argument("--minute", type=float, default=60, help="seconds that a minute of the rate limits has")
+    parser.add_argument("--token-seconds", type=int, default=Rules().token_seconds, help="how long a token is taken")
     return parser.parse_args()
 
 
@@ -34,7 +35,13 @@ def main() -> int:
     asked = _arguments()
     names = ("DAP_CLIENT_ID", "DAP_CLIENT_SECRET")
     client, secret = (os.environ.get(name) or "demonstration" for name in names)
-    rules = Rules(client_id=client, client_secret=secret, part_rows=asked.part_rows, minute=asked.minute)
+    rules = Rules(
+        client_id=client,
+        client_secret=secret,
+        part_rows=asked.part_rows,
+        minute=asked.minute,
+        token_seconds=asked.token_seconds,
+    )
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
