@@ -74,12 +74,11 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "participated": {"type": "boolean"},
     "user_agent": {"type": "string", "maxLength": 255},
 }
-# What requests has besides an index of id. The client drops a column that Canvas does not know, so that time, which
-# grows as local_id does and is as wide, stands for it.
+# What requests has besides an index of id, which is the client's primary key. The client drops a column that Canvas
+# does not know, so that time, which grows as local_id does and is as wide, stands for it.
 INDEXES = (
     "create index web_logs_timestamp on canvas_logs.web_logs (timestamp)",
     "create index web_logs_course on canvas_logs.web_logs (course_id, timestamp)",
-    "create unique index web_logs_timestamp_id on canvas_logs.web_logs (timestamp, id)",
 )
 REQUIRED = ["timestamp", "url", "http_method", "http_status", "http_version", "remote_ip", "interaction_micros"]
 

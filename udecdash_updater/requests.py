@@ -123,6 +123,7 @@ def _append(settings: Settings, connection: db.Connection, files: list[DumpFile]
 
 def _stage_here(cursor: db.Cursor, settings: Settings) -> Rejects:
     """A staging of this transaction alone: what a small night costs is connections, commits and tables, not rows."""
+    db.run(cursor, "plain_pages")
     db.run(cursor, "stage_compared", table=_HERE, parts=_staged_columns(cursor))
     return Rejects(REQUESTS, settings.max_rejected_rows)
 
