@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from udecdash_updater import db, words
 from udecdash_updater.dump import Column, Table
@@ -78,7 +78,7 @@ class Found:
     """A table as it stands in the database: types by column, ENUM columns with their type's oid, unique indexes.
 
     `generated`: columns that PostgreSQL computes itself; `identities`: those that it lets nobody update; `required`:
-    those that are NOT NULL; `wordy`: those that take special words (see `words`); `vague`: those whose collation takes
+    those that are NOT NULL; `wordy`: as `words.wordy` tells them; `vague`: those whose collation takes
     different texts for equal; `excluded`: those that exclusion constraints read. `referenced`: a foreign key of another
     table, or of this one, looks at its rows.
     """
@@ -89,7 +89,7 @@ class Found:
     generated: frozenset[str] = frozenset()
     identities: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
-    wordy: frozenset[str] = frozenset()
+    wordy: Mapping[str, bool] = field(default_factory=dict)
     vague: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     referenced: bool = False
@@ -208,7 +208,7 @@ def made(table: Table) -> Found:
     if table.name.endswith("_dim") and "canvas_id" in names and key:
         uniques.append(Unique(("canvas_id",), "", frozenset({"canvas_id"})))
     types = sql_types(table)
-    return Found(types, {}, tuple(uniques), wordy=frozenset(n for n, kind in types.items() if words.may_hold(kind)))
+    return Found(types, {}, tuple(uniques), wordy=words.wordy(types.items()))
 
 
 def look(cursor: db.Cursor, table: str) -> Found:
@@ -241,7 +241,7 @@ def _found(columns: Sequence[db.Row], indexes: Sequence[db.Row], checks: Sequenc
         generated=frozenset(name for name, _, _, generated, *_ in columns if generated),
         identities=frozenset(name for name, _, _, _, identity, *_ in columns if identity),
         required=frozenset(name for name, *_, required, _, _, _ in columns if required),
-        wordy=frozenset(name for name, *_, base, _, _ in columns if words.may_hold(base)),
+        wordy=words.wordy((name, base) for name, *_, base, _, _ in columns),
         vague=frozenset(name for name, *_, exact, _ in columns if not exact),
         excluded=frozenset(column for *_, read, unique in indexes if not unique for column in read),
         referenced=any(referenced for *_, referenced in columns),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from udecdash_updater import db, rows, words
 from udecdash_updater.canvas import key_of
@@ -25,15 +25,15 @@ def copy_file(
     staging: db.Composable,
     file: DumpFile,
     gate: Rejects,
-    wordy: Collection[str] = (),
+    wordy: Mapping[str, bool] | None = None,
     refused: Mapping[str, str] | None = None,
 ) -> FileCount:
     """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for.
 
-    `wordy`: columns in which PostgreSQL would take special words (see `words`) for values. `refused`: why the table
-    itself does not take the rows of some keys.
+    `wordy`: columns in which PostgreSQL would take special words for values, as `words.wordy` tells them. `refused`:
+    why the table itself does not take the rows of some keys.
     """
-    places = [place for place, name in enumerate(file.columns) if name in wordy]
+    places = {place: wordy[name] for place, name in enumerate(file.columns) if name in wordy} if wordy else {}
     plain = table.name not in _DROPPED and 0 not in places and not refused  # words are looked for after tabs
     if plain:
         try:
@@ -47,7 +47,7 @@ class _MiscountError(Exception):
     """COPY took another number of rows than the file has lines."""
 
 
-def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, wordy: Sequence[int]) -> FileCount:
+def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, wordy: Mapping[int, bool]) -> FileCount:
     with rows.reading(file.path) as plain, db.savepoint(cursor, "file"):
         reader = rows.PlainReader(rows.skip_header(plain) if file.header else plain, wordy)
         loaded = db.copy_in(cursor, staging, file.columns, reader)
@@ -62,7 +62,7 @@ def _copy_carefully(
     staging: db.Composable,
     file: DumpFile,
     gate: Rejects,
-    wordy: Sequence[int],
+    wordy: Mapping[int, bool],
     refused: Mapping[str, str],
 ) -> FileCount:
     tally, before = rows.Tally(), len(gate.rejects)
@@ -121,7 +121,7 @@ def _without_dropped(
 
 
 def _without_words(
-    file: DumpFile, wordy: Sequence[int], lines: Iterator[tuple[int, bytes]], reject: rows.Reject
+    file: DumpFile, wordy: Mapping[int, bool], lines: Iterator[tuple[int, bytes]], reject: rows.Reject
 ) -> Iterator[tuple[int, bytes]]:
     for number, line in lines:
         place = words.first(line.rstrip(b"\n").split(b"\t"), wordy)

@@ -214,8 +214,7 @@ def _copy(
     staging = _staging(table)
     cursor.execute(db.statement("number_file", table=staging, column=db.identifier("_file")), {"number": number})
     told = Table(table.name, tuple(Column(name, "") for name in names))
-    wordy = [name for name, kind in wanted(cursor, table).items() if words.may_hold(kind)]
-    return copy_file(cursor, told, staging, file, gate, wordy)
+    return copy_file(cursor, told, staging, file, gate, words.wordy(wanted(cursor, table).items()))
 
 
 def _settle(cursor: db.Cursor, table: DapTable, counts: list[FileCount]) -> list[FileCount]:

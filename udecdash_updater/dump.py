@@ -91,15 +91,16 @@ class Dump:
 def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -> Dump:
     """The dump in `folder`: <table>/<name>.gz by its schema.json; with `unpacked`, <table>.<extension> there instead.
 
-    Only ordinary files of tables count; anything else is named in `strangers` and never opened.
-    Raises DumpError when there is no dump or its schema.json cannot be understood.
+    Only ordinary files are ever opened. What has an archive's name and is none is for `verify` to refuse; any other
+    thing is named in `strangers`. Raises DumpError when there is no dump, when its schema.json cannot be understood,
+    and where an unpacked table is no ordinary file.
     """
     if not folder.is_dir():
         raise DumpError(say("setting not folder", name="PATH_DATA_FILES", path=folder))
     version, tables = read_schema(folder / _SCHEMA)
     strangers: list[str] = []
     if unpacked is not None:
-        files = _unpacked_files(unpacked, extension, tables, strangers)
+        files = _unpacked_files(unpacked, extension, tables)
     else:
         strangers += sorted(repr(one.name) for one in folder.iterdir() if one.name not in {*tables, _SCHEMA})
         files = {name: _archives(folder / name, table, strangers) for name, table in tables.items()}
@@ -120,7 +121,7 @@ def only(found: Dump, names: Collection[str]) -> Dump:
 
 def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
     """The version and tables of a schema.json. Raises DumpError when it is missing or not one."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if not _is_ordinary(path):
         raise DumpError(say("not ordinary", path=path))
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -136,6 +137,11 @@ def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
     if len(named) != len(tables):
         raise DumpError(say("table twice", path=path))
     return str(document.get("version", "")), named
+
+
+def _is_ordinary(path: Path) -> bool:
+    """Whether it may be opened; one that is not there may."""
+    return not path.is_symlink() and (path.is_file() or not path.exists())
 
 
 def _table(entry: Mapping[str, object]) -> Table:
@@ -163,26 +169,25 @@ def _archives(folder: Path, table: Table, strangers: list[str]) -> tuple[DumpFil
     found = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
-            ordinary = entry.is_file(follow_symlinks=False) and entry.name.isprintable()
-            if not ordinary or not entry.name.endswith(".gz"):
+            if not entry.name.isprintable() or not entry.name.endswith(".gz"):
                 strangers.append(f"{table.name}/{entry.name!r}")
                 continue
             size = entry.stat(follow_symlinks=False).st_size
             path = Path(entry.path)
-            found.append(DumpFile(table.name, path, size, table.column_names, checksum=rows.trailer(path)))
+            checksum = rows.trailer(path) if _is_ordinary(path) else None
+            found.append(DumpFile(table.name, path, size, table.column_names, checksum=checksum))
     return tuple(found)
 
 
-def _unpacked_files(
-    folder: Path, extension: str, tables: Mapping[str, Table], strangers: list[str]
-) -> dict[str, tuple[DumpFile, ...]]:
+def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -> dict[str, tuple[DumpFile, ...]]:
     if not folder.is_dir():
         raise DumpError(say("not unpacked", path=folder))
     files: dict[str, tuple[DumpFile, ...]] = {}
     for name, table in tables.items():
         path = folder / f"{name}.{extension}"
-        if path.is_symlink() or not path.is_file():
-            strangers += [path.name] if path.is_symlink() or path.exists() else []
+        if not _is_ordinary(path):
+            raise DumpError(say("not ordinary", path=path))
+        if not path.exists():
             files[name] = ()
             continue
         columns = rows.header(path)
@@ -208,6 +213,8 @@ def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFil
 
 def _read_through(file: DumpFile) -> DumpFile | Told:
     """The file with what reading it tells, or what is wrong with it."""
+    if not _is_ordinary(file.path):
+        return say("not ordinary", path=file.path)
     try:
         if file.table == REQUESTS and "timestamp" in file.columns:
             return replace(file, earliest=rows.earliest(file.path, file.columns.index("timestamp")))

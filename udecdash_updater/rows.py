@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -149,10 +149,10 @@ def header(path: Path) -> tuple[str, ...]:
 class PlainReader(io.RawIOBase):
     """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence.
 
-    `wordy`: the places of columns that have special words (see `words`).
+    `wordy`: the places of columns that have special words, and whether each is one of times (see `words`).
     """
 
-    def __init__(self, file: BinaryIO, wordy: Collection[int] = ()) -> None:
+    def __init__(self, file: BinaryIO, wordy: Mapping[int, bool] | None = None) -> None:
         super().__init__()
         self._file = file
         self._words = words.Search(wordy) if wordy else None
@@ -165,13 +165,13 @@ class PlainReader(io.RawIOBase):
         block = self._file.read(size)
         if block:
             self._check(self._open + block)
-            self._newlines += block.count(b"\n")
             last = block.rfind(b"\n")
             self._unended = self._unended + len(block) if last < 0 else len(block) - last - 1
         elif self._open:
             raise SuspiciousLineError
         if self._words and self._words.found(block):
             raise SuspiciousLineError
+        self._newlines = self._words.newlines if self._words else self._newlines + block.count(b"\n")
         return block
 
     def _check(self, block: bytes) -> None:

@@ -273,8 +273,9 @@ def test_a_word_that_postgresql_would_read_as_a_value_is_a_reject_and_the_same_w
         with database.cursor() as cursor:
             cursor.execute(found)
     times = [b"now", b"NOW", b" Today", b"today 10:00", b"tomorrow", b"yesterday", b"epoch", b"infinity", b"-infinity",
-             b"\\tnow", b"n\\157w", b"today UTC",
-             b"2021-01-01 10:00:00-03", b"2021-01-01 10:00:00 EST", b"0044-03-15 BC"]  # fmt: skip
+             b"\\tnow", b"n\\157w", b"n\\ow", b"\\Now", b"today UTC",
+             b"2021-01-01 10:00:00-03", b"2021-01-01 10:00:00 EST", b"0044-03-15 BC",
+             b"20210101 10:00+03", b"2021/01/01 10:00-03", b"2021-01-01 10:00\\-03"]  # fmt: skip
     odd = [(1, word) for word in times] + [(2, b"infinity"), (3, b"NaN"), (3, b"-Infinity"), (3, b"inf")]
     files = {}
     for number, (place, word) in enumerate(odd):

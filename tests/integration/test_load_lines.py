@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         staging: db.Composable,
         file: DumpFile,
         gate: Rejects,
-        wordy: Collection[str],
+        wordy: Mapping[str, bool],
         refused: Mapping[str, str] | None,
     ) -> FileCount:
         seen.append(table.name)

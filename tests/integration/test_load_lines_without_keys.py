@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ def site(postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: 
         staging: db.Composable,
         file: DumpFile,
         gate: Rejects,
-        wordy: Collection[str],
+        wordy: Mapping[str, bool],
         refused: Mapping[str, str] | None,
     ) -> FileCount:
         site.copied.append(table.name)

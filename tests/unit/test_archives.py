@@ -120,15 +120,19 @@ def test_what_is_no_ordinary_file_is_named_and_never_opened(tmp_path: Path) -> N
     odd[4].write_bytes(b"")
     (table / os.fsdecode(b"bad\xff.gz")).write_bytes(SMALL_ARCHIVE)
     (table / "device.gz").symlink_to("/dev/zero")
+    (table / "dangling.gz").symlink_to(tmp_path / "nowhere")
     (folder / "linked_dim").symlink_to(tmp_path, target_is_directory=True)
     (folder / "undeclared_dim").mkdir()
     found = dump.read(folder)
-    assert [file.name for file in found.files["item_dim"]] == ["good-00000-aa.gz"]
-    assert len([name for name in found.strangers if name.startswith("item_dim/")]) == 7
+    assert len([name for name in found.strangers if name.startswith("item_dim/")]) == 3
     assert found.files["linked_dim"] == ()
     assert "'linked_dim'" in found.strangers
     assert "'undeclared_dim'" in found.strangers
     assert not [name for name in found.strangers if not name.isprintable()]
+    sound, damaged = dump.verify(found.files["item_dim"])
+    assert [file.name for file in sound] == ["good-00000-aa.gz"]
+    assert [file.name for file in damaged] == ["dangling.gz", "device.gz", "folder.gz", "link.gz", "pipe.gz"]
+    assert all(str(why) == f"{file.path}: is no ordinary file and was not opened." for file, why in damaged.items())
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
@@ -146,15 +150,18 @@ def test_a_schema_json_that_names_a_table_twice_is_refused(tmp_path: Path) -> No
         dump.read(tmp_path)
 
 
-def test_an_unpacked_table_that_is_no_ordinary_file_is_named_and_never_opened(tmp_path: Path) -> None:
-    names = ("good_dim", "pipe_dim", "link_dim", "missing_dim")
-    mini_dump(tmp_path, {name: [("id", "bigint")] for name in names}, {})
+@pytest.mark.parametrize("kind", ["pipe", "link", "dangling"])
+def test_an_unpacked_table_that_is_no_ordinary_file_is_refused_unopened(tmp_path: Path, kind: str) -> None:
+    mini_dump(tmp_path, {name: [("id", "bigint")] for name in ("good_dim", "odd_dim", "missing_dim")}, {})
     (tmp_path / "good_dim.txt").write_bytes(b"id\n1\n")
-    os.mkfifo(tmp_path / "pipe_dim.txt")
-    (tmp_path / "link_dim.txt").symlink_to("/dev/zero")
     found = dump.read(tmp_path, unpacked=tmp_path, extension="txt")
-    assert found.strangers == ("pipe_dim.txt", "link_dim.txt")
-    assert [name for name in names if found.files[name]] == ["good_dim"]
+    assert [name for name, files in found.files.items() if files] == ["good_dim"]
+    odd = tmp_path / "odd_dim.txt"
+    {"pipe": os.mkfifo, "link": lambda p: p.symlink_to("/dev/zero"), "dangling": lambda p: p.symlink_to("no")}[kind](
+        odd
+    )
+    with pytest.raises(DumpError, match=r"odd_dim\.txt: is no ordinary file"):
+        dump.read(tmp_path, unpacked=tmp_path, extension="txt")
 
 
 def test_a_file_regrown_to_the_same_size_is_another_file_by_its_trailer(path: Path) -> None:
