@@ -157,9 +157,10 @@ def test_an_unpacked_table_that_is_no_ordinary_file_is_refused_unopened(tmp_path
     found = dump.read(tmp_path, unpacked=tmp_path, extension="txt")
     assert [name for name, files in found.files.items() if files] == ["good_dim"]
     odd = tmp_path / "odd_dim.txt"
-    {"pipe": os.mkfifo, "link": lambda p: p.symlink_to("/dev/zero"), "dangling": lambda p: p.symlink_to("no")}[kind](
-        odd
-    )
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("/dev/zero" if kind == "link" else "nowhere")
     with pytest.raises(DumpError, match=r"odd_dim\.txt: is no ordinary file"):
         dump.read(tmp_path, unpacked=tmp_path, extension="txt")
 
