@@ -90,6 +90,12 @@ def connect(settings: Settings, *, name: str = LOADER, patient: bool = False) ->
         return connection
 
 
+def compress_wal_well(cursor: Cursor) -> None:
+    """Compress the WAL's whole pages as well as can be, for the rest of a session that writes hardly anything else."""
+    if version(cursor) >= _GRANTS_PARAMETERS:
+        cursor.execute(statement("compress_wal_well"))
+
+
 @contextlib.contextmanager
 def opened(settings: Settings, *, name: str = LOADER, patient: bool = False) -> Iterator[Connection]:
     """`connect`, closed at the end; what was not committed is rolled back."""

@@ -5,25 +5,22 @@ They wait as texts in one table for all, so that a night in which little changed
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 
-from udecdash_updater import db, places, prints, rows, words
+from udecdash_updater import db, places, prints, rows
 from udecdash_updater.canvas import Found, key_of
 from udecdash_updater.changes import Changes, comparable, differ, digest, same_key
 from udecdash_updater.dump import Table
 from udecdash_updater.line_blocks import UnlikeError
+from udecdash_updater.line_values import LENGTH, Demands, arrays, of_values
 from udecdash_updater.lines import Differing, Known
 
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _WRITTEN = ("gone", "changed", "moved")
 _ROUNDED = timedelta(milliseconds=2)  # what is kept of the newest time has no microseconds
-_LENGTH = re.compile(r"character varying\((\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,12 @@ def judge(
     `times`: columns that tell when a row was written. Raises UnlikeError when only a comparison of all lines can tell,
     or psycopg2's errors for a value of another type.
     """
-    demands = _Demands.of(table, found)
+    demands = Demands.of(table, found)
     if not key_of(table):
         return _judge_placed(cursor, table, found, differing, known, times, demands)
-    there = ((table.name, None, _array(_values(line, demands))) for line in differing.lines)
-    gone_ones = ((table.name, "gone", _array(_key_alone(table, key))) for key in differing.gone)
+    name = table.name.encode()
+    there = (b"%b\t\\N\t%b\n" % (name, array) for array in arrays(differing.lines, demands))
+    gone_ones = (b"%b\tgone\t%b\n" % (name, _key_alone(table, key)) for key in differing.gone)
     _copy(cursor, ("table_name", "kind", "fields"), chain(there, gone_ones))
     staging = source(table, found)
     kinds = _judge(cursor, table, found, staging, times)
@@ -79,9 +77,8 @@ def judge(
     return Judged(Changes(gone, new, changed, moved), newest, taken)
 
 
-def _copy(cursor: db.Cursor, columns: Sequence[str], told: Iterable[Sequence[object]]) -> None:
-    lines = (("\t".join(map(db.field, row)) + "\n").encode() for row in told)
-    db.copy_in(cursor, db.identifier("udecdash_staging", "_differing"), columns, rows.LineReader(lines))
+def _copy(cursor: db.Cursor, columns: Sequence[str], told: Iterator[bytes]) -> None:
+    db.copy_in(cursor, db.identifier("udecdash_staging", "_differing"), columns, rows.LineReader(told))
 
 
 def _judge_placed(
@@ -91,12 +88,14 @@ def _judge_placed(
     differing: Differing,
     known: Known,
     times: Sequence[str],
-    demands: _Demands,
+    demands: Demands,
 ) -> Judged:
     """`judge` for a table without a key."""
     if not known.plain:  # elsewhere two rows may have the same place
         raise UnlikeError
-    new = ((table.name, "new", _array(_values(one, demands)), places.number_of(one)) for one in differing.lines)
+    name, numbers = table.name.encode(), map(places.number_of, differing.lines)
+    told = zip(arrays(differing.lines, demands), numbers, strict=True)
+    new = (b"%b\tnew\t%b\t%d\n" % (name, *one) for one in told)
     _copy(cursor, ("table_name", "kind", "fields", "line"), new)
     places.stage_gone(cursor, known.number, table, differing.lost)
     parts = {
@@ -139,7 +138,7 @@ def source(table: Table, found: Found) -> db.Composable:
         db.statement(
             "differing_value",
             place=db.raw(str(place)),
-            type=db.raw(_LENGTH.sub("character varying", found.types[name])),
+            type=db.raw(LENGTH.sub("character varying", found.types[name])),
             column=db.identifier(name),
         )
         for place, name in enumerate(table.column_names, start=1)
@@ -206,63 +205,6 @@ def _newest_of_all(cursor: db.Cursor, table: Table, staging: db.Composable, time
     return newest
 
 
-@dataclass(frozen=True, slots=True)
-class _Demands:
-    """What a line's values must be besides ones of their types, by place: no longer, given, no special word."""
-
-    width: int
-    longest: tuple[tuple[int, int], ...]
-    required: tuple[int, ...]
-    wordy: tuple[int, ...]
-
-    @classmethod
-    def of(cls, table: Table, found: Found) -> _Demands:
-        names = table.column_names
-        lengths = ((place, _LENGTH.fullmatch(found.types[name])) for place, name in enumerate(names))
-        return cls(
-            len(names),
-            tuple((place, int(length[1])) for place, length in lengths if length),
-            tuple(place for place, name in enumerate(names) if name in found.required),
-            tuple(place for place, name in enumerate(names) if name in found.wordy),
-        )
-
-    def meet(self, fields: Sequence[str], values: Sequence[str | None]) -> bool:
-        """Whether a line's fields, and the values that they tell, are what they must be."""
-        return not (
-            any(values[place] is None for place in self.required)
-            or any(len(values[place] or "") > longest for place, longest in self.longest)
-            or words.first([fields[place].encode() for place in self.wordy], range(len(self.wordy))) is not None
-        )
-
-
-def _values(line: bytes, demands: _Demands) -> list[str | None]:
-    """A line's values as COPY would read them. Raises UnlikeError where COPY or the table may object to one."""
-    if rows.unreadable(line):
-        raise UnlikeError
-    fields = line.decode().split("\t")
-    values = [None if field == "\\N" else field for field in fields]
-    if line.count(b"\\") != values.count(None):
-        values = [None if field == "\\N" else _unescaped(field) for field in fields]
-    if len(fields) != demands.width or not demands.meet(fields, values):
-        raise UnlikeError
-    return values
-
-
-def _unescaped(field: str) -> str:
-    if "\\" in _ESCAPED.sub("", field) or any(found not in _ESCAPES for found in _ESCAPED.findall(field)):
-        raise UnlikeError
-    return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], field)
-
-
-def _array(values: Sequence[str | None]) -> str:
-    """The values as PostgreSQL writes an array of texts."""
-    return "{" + ",".join(["NULL" if value is None else f'"{_quoted(value)}"' for value in values]) + "}"
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _key_alone(table: Table, key: str) -> list[str | None]:
+def _key_alone(table: Table, key: str) -> bytes:
     values = dict(zip(key_of(table), key.split("\t"), strict=True))
-    return [values.get(name) for name in table.column_names]
+    return db.field(of_values([values.get(name) for name in table.column_names])).encode()

@@ -21,8 +21,12 @@ def declared(table: Table) -> list[str]:
 
 def told(cursor: db.Cursor, tables: Iterable[Table]) -> list[Told]:
     """A sentence for each table whose declared columns are not those of its last load; none for a first load."""
-    before: dict[str, list[str]] = dict(db.rows(cursor, "last_columns"))
-    return list(_differences(before, tables)) if before else []
+    return list(_differences(before, tables)) if (before := last(cursor)) else []
+
+
+def last(cursor: db.Cursor) -> dict[str, list[str]]:
+    """What was declared of each table when it was loaded last; the ledger repeats none that is as it was."""
+    return dict(db.rows(cursor, "last_columns"))
 
 
 def _differences(before: Mapping[str, Sequence[str]], tables: Iterable[Table]) -> Iterator[Told]:

@@ -7,27 +7,24 @@ tells (`prints`): whatever somebody changed by hand, the next load compares all.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import xxhash
-
 from udecdash_updater import db, places, rows
-from udecdash_updater.canvas import Found, key_of, look
-from udecdash_updater.copying import dropping
+from udecdash_updater.canvas import Found, key_of, look, look_at
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.line_blocks import Block, Key, UnlikeError, Walk, made
+from udecdash_updater.line_reading import BETWEEN, Reading, key_in
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount
-from udecdash_updater.sieve import pieces
 
 WORTH_KEEPING = 100  # lines; a smaller table is compared as a whole sooner than its lines are
 _MOST = 20_000  # lines that differ; more of them take the way of all lines
 _MOST_REPEATED = 5_000  # keys; each of them is looked at every night
 _LARGEST = 8 << 20  # bytes of lines that differ
 _AT_ONCE = 64  # blocks
-_BETWEEN = b"\t"  # the parts of a key
 _ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
 _KEPT = db.identifier("udecdash", "line_blocks")
 _STAGED = db.identifier("udecdash_staging", "_line_blocks")
@@ -95,6 +92,20 @@ class Unkept:
         return tuple(count.file for count in self.counts)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A load that is published.
+
+    `known`: what the lines that differ were compared with, and whose place they take. `now`: the table's print.
+    """
+
+    table: Table
+    counts: tuple[FileCount, ...]
+    newest: datetime | None
+    known: Known | None
+    now: Print
+
+
 def recall(cursor: db.Cursor, tables: Sequence[Table]) -> dict[str, Known]:
     """What is kept of each table's last load, by its name."""
     kept = db.rows(cursor, "recall_lines", {"tables": [table.name for table in tables]})
@@ -146,10 +157,10 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
     number = db.one(cursor, "line_set", {"table": table.name})[0]
     _delete(cursor, number)
     if not key_of(table):
-        places.keep(cursor, number, table, look(cursor, table.name), _Reading(table, files, _NONE))
+        places.keep(cursor, number, table, look(cursor, table.name), Reading(table, files, _NONE))
     repeated = _repeated(cursor, table, files) if any(count.repeated for count in unkept.counts) else _NONE
-    reading = _Reading(table, files, repeated)
-    _copy_blocks(cursor, _KEPT, number, made(reading, _key_or_none(table)))
+    reading = Reading(table, files, repeated)
+    _copy_blocks(cursor, _KEPT, number, made(reading, key_in(table) if key_of(table) else None))
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
     told = {"repeated": sorted(key.decode() for key in repeated), "lines": reading.in_blocks}
@@ -164,16 +175,13 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     """
     if known.lines is None or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
-    key, reading = _key_or_none(table), _Reading(table, files, known.repeated)
-    walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
-    for some in reading:
-        walk.go(some)
-        if len(walk.changed) >= _AT_ONCE:
-            _stage(cursor, known, walk)
-    walk.end()
-    _stage(cursor, known, walk)
-    if walk.passed != known.lines:
-        raise UnlikeError
+    key, reading = key_in(table) if key_of(table) else None, Reading(table, files, known.repeated)
+    walk = _walked(cursor, known, key, reading)
+    if key and (twice := _twice(map(key, walk.new))):
+        db.run(cursor, "delete_staged_blocks", {"number": known.number})
+        known = replace(known, repeated=known.repeated | twice)
+        reading = Reading(table, files, known.repeated)
+        walk = _walked(cursor, known, key, reading)
     lines = (*walk.new, *reading.apart.values())
     counts, kept = tuple(reading.counts), replace(known, lines=reading.in_blocks)
     if not key:
@@ -183,77 +191,59 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     return Differing(lines, tuple(key.decode() for key in gone), (), counts, kept)
 
 
-def publish(
-    cursor: db.Cursor,
-    table: Table,
-    counts: Sequence[FileCount],
-    newest: datetime | None,
-    known: Known | None,
-    now: Print,
-) -> None:
-    """What is kept of a load counts from now on; at the end of the transaction's work on the table.
-
-    `known`: what the lines that differ were compared with, and whose place they take. `now`: the table's print.
-    """
-    if known:
-        db.run(cursor, "renew_line_blocks", {"number": known.number})
-    if known and not key_of(table):
-        places.forget_gone(cursor, known.number, table)
-    shape = None if known else _shape(table, look(cursor, table.name))
-    contents = list(_contents([count.file for count in counts]))
-    numbers = [[count.lines, count.loaded, count.filtered, count.repeated] for count in counts]
-    told = {"contents": contents, "counts": numbers, "newest": newest, "lines": known.lines if known else None}
-    stands = {"table": table.name, "shape": shape, "rows": now.rows, "print": now.places}
-    db.run(cursor, "publish_lines", {**told, **stands})
+def _walked(cursor: db.Cursor, known: Known, key: Key | None, reading: Reading) -> Walk:
+    walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
+    for some in reading:
+        walk.go(some)
+        if len(walk.changed) >= _AT_ONCE:
+            _stage(cursor, known, walk)
+    walk.end()
+    _stage(cursor, known, walk)
+    if walk.passed != known.lines:
+        raise UnlikeError
+    return walk
 
 
-class _Reading:
-    """The lines of a table's files that are loaded, many at a time; those of `repeated` keys stand `apart`.
+def _twice(keys: Iterable[bytes]) -> frozenset[bytes]:
+    """Keys that more than one line has which the last load had not. Raises UnlikeError when there are too many."""
+    found = frozenset(key for key, times in Counter(keys).items() if times > 1)
+    if len(found) > _MOST_REPEATED:
+        raise UnlikeError
+    _demand_plain(b"\n".join(found))
+    return found
 
-    Afterwards `counts` tells what became of each line. Raises UnlikeError for a line longer than any row can be, and
-    where a file holds something else than `dump.verify` found in it.
-    """
 
-    def __init__(self, table: Table, files: Sequence[DumpFile], repeated: frozenset[bytes]) -> None:
-        self.counts: list[FileCount] = []
-        self.apart: dict[bytes, bytes] = {}
-        self._table, self._files, self._repeated, self._key = table, files, repeated, _key(table)
-
-    def __iter__(self) -> Iterator[list[bytes]]:
-        for file in self._files:
-            drops = dropping(self._table.name, file)
-            read = filtered = repeated = 0
-            for lines in _lines(file):
-                kept = [line for line in lines if not drops(line)] if drops else lines
-                once, again = self._set_apart(kept) if self._repeated else (kept, 0)
-                read, filtered, repeated = read + len(lines), filtered + len(lines) - len(kept), repeated + again
-                yield once
-            self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
-
-    @property
-    def in_blocks(self) -> int:
-        """How many lines stand in blocks, when all are read: each that is loaded, but those of repeated keys."""
-        return sum(count.loaded for count in self.counts) - len(self.apart)
-
-    def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
-        """Lines whose key stands there once; how many of the others repeat a key."""
-        if self._repeated.isdisjoint(map(self._key, lines)):
-            return lines, 0
-        once, again = [], 0
-        for line in lines:
-            if (own := self._key(line)) not in self._repeated:
-                once.append(line)
-            elif self.apart.setdefault(own, line) is not line:
-                again += 1
-        return once, again
+def publish(cursor: db.Cursor, done: Sequence[Done]) -> None:
+    """What is kept of loads counts from now on; at the end of the transaction's work on their tables."""
+    renewed = [one.known.number for one in done if one.known]
+    db.run(cursor, "renew_line_blocks", {"numbers": renewed})
+    for one in done:
+        if one.known and not key_of(one.table):
+            places.forget_gone(cursor, one.known.number, one.table)
+    found = look_at(cursor, [one.table.name for one in done if not one.known])
+    told = [
+        (
+            one.table.name,
+            None if one.known else _shape(one.table, found[one.table.name]),
+            list(_contents([count.file for count in one.counts])),
+            [[count.lines, count.loaded, count.filtered, count.repeated] for count in one.counts],
+            one.now.rows,
+            one.known.lines if one.known else None,
+            sorted(key.decode() for key in one.known.repeated) if one.known and one.known.repeated else None,
+            one.newest,
+            one.now.places,
+        )
+        for one in done
+    ]
+    db.insert_many(cursor, "publish_lines", told)
 
 
 def _repeated(cursor: db.Cursor, table: Table, files: Sequence[DumpFile]) -> frozenset[bytes]:
     """The keys that stand in more than one line. Raises UnlikeError when there are too many of them."""
-    key = _key(table)
+    key = key_in(table)
     db.run(cursor, "create_line_keys")
-    keys = (_demand_plain(b"".join([b"%b\n" % key(line) for line in lines])) for lines in _Reading(table, files, _NONE))
-    db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(_BETWEEN, b"\\t") for keys in keys))
+    keys = (_demand_plain(b"".join([b"%b\n" % key(line) for line in lines])) for lines in Reading(table, files, _NONE))
+    db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(BETWEEN, b"\\t") for keys in keys))
     found = db.rows(cursor, "repeated_keys", {"most": _MOST_REPEATED + 1})
     if len(found) > _MOST_REPEATED:
         raise UnlikeError
@@ -277,40 +267,6 @@ def _contents(files: Sequence[DumpFile]) -> tuple[str, ...]:
     return contents if all(contents) else ()
 
 
-def _lines(file: DumpFile) -> Iterator[list[bytes]]:
-    content = xxhash.xxh3_128()
-    with rows.reading(file.path) as plain:
-        for piece in pieces(rows.skip_header(plain) if file.header else plain):
-            if piece is None:
-                raise UnlikeError
-            content.update(piece)
-            lines = piece.split(b"\n")
-            if not lines[-1]:
-                lines.pop()
-            yield lines
-    if file.content and content.hexdigest() != file.content:
-        raise UnlikeError
-
-
-def _key(table: Table) -> Key:
-    """Takes the key out of a line. Raises UnlikeError for a line that has another number of fields."""
-    places = [table.column_names.index(name) for name in key_of(table)]
-    if places == [0]:
-        return lambda line: line.partition(b"\t")[0]
-
-    def key(line: bytes) -> bytes:
-        fields = line.split(b"\t")
-        if len(fields) != len(table.columns):
-            raise UnlikeError
-        return _BETWEEN.join([fields[place] for place in places])
-
-    return key
-
-
-def _key_or_none(table: Table) -> Key | None:
-    return _key(table) if key_of(table) else None
-
-
 def _demand_plain(keys: bytes) -> bytes:
     if any(odd in keys for odd in _ODD_IN_KEYS):
         raise UnlikeError
@@ -320,9 +276,12 @@ def _demand_plain(keys: bytes) -> bytes:
 def _blocks(cursor: db.Cursor, number: int) -> Iterator[Block]:
     """The kept blocks without their keys, in their order."""
     after = -1
-    while found := db.rows(cursor, "next_line_blocks", {"number": number, "after": after, "most": _AT_ONCE}):
+    more = True
+    while more:
+        found = db.rows(cursor, "next_line_blocks", {"number": number, "after": after, "most": _AT_ONCE})
         yield from (Block(ordinal, bytes(digests)) for ordinal, digests in found)
-        after = found[-1][0]
+        if more := len(found) == _AT_ONCE:
+            after = found[-1][0]
 
 
 def _keys_at(cursor: db.Cursor, known: Known, places: Sequence[tuple[int, int]]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
 from udecdash_updater.line_blocks import UnlikeError
-from udecdash_updater.lines import Unkept
+from udecdash_updater.lines import Done, Unkept
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
@@ -67,6 +67,7 @@ def _publish_all(
 ) -> list[Published]:
     with db.told("publishing the tables"), db.opened(settings) as connection:
         with db.transaction(connection) as cursor:
+            db.compress_wal_well(cursor)
             doubts = plausibility.demand(_doubts(cursor, dump, staged, settings, options), options.accept)
             touched.begin(cursor)
             published = publish(cursor, staged, settings.db_schema)
@@ -198,8 +199,9 @@ def publish(cursor: db.Cursor, staged: Sequence[Staged], schema: str) -> list[Pu
     keys = foreign_keys.find(cursor, [one.table.name for one in staged])
     foreign_keys.defer(cursor, keys)
     published = [_publish_table(cursor, one) for one in staged]
+    lines.publish(cursor, [done for _, done in published if done])
     foreign_keys.judge(cursor, keys)
-    return published
+    return [told for told, _ in published]
 
 
 def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
@@ -215,7 +217,8 @@ def _move_in(cursor: db.Cursor, built: Sequence[Staged], schema: str) -> None:
         db.run(cursor, "grant", privilege=db.raw(privilege), tables=tables, grantee=db.raw(grantee), option=option)
 
 
-def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
+def _publish_table(cursor: db.Cursor, staged: Staged) -> tuple[Published, Done | None]:
+    """What was done to a table; and what is to be kept of it, unless somebody else has written."""
     name, changes = staged.table.name, staged.changes
     with db.told(f"publishing {name}"):
         taken = _print_of_taken(cursor, staged)
@@ -224,8 +227,12 @@ def _publish_table(cursor: db.Cursor, staged: Staged) -> Published:
     if added is None or has != staged.loaded or staged.had + changes.new - changes.gone != has:
         told = say("table interferes", table=name, has=has, staged=staged.loaded)
         raise TableError(told, hint=refusals.meddling(cursor, name))
-    unkept = _keep(cursor, staged, after)
-    return Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
+    done = Done(staged.table, staged.counts, staged.newest, staged.known, after) if after else None
+    if staged.kept and not done:
+        lines.forget(cursor, staged.table)
+    unkept = lines.unkept(staged.table, staged.counts) if done and not staged.known else None
+    published = Published(name, has, changes.new, changes.changed + changes.moved, changes.gone, unkept)
+    return published, done
 
 
 def _stands(cursor: db.Cursor, staged: Staged, taken: Decimal, added: Decimal) -> tuple[Print | None, int]:
@@ -244,16 +251,6 @@ def _stands(cursor: db.Cursor, staged: Staged, taken: Decimal, added: Decimal) -
 def _tells_places(staged: Staged) -> bool:
     """Whether the places of the rows that are written can be told while they are: partitions and rules forbid it."""
     return staged.way is Way.DIFFERING and bool(staged.known and staged.known.plain)
-
-
-def _keep(cursor: db.Cursor, staged: Staged, after: Print | None) -> Unkept | None:
-    """Tonight's lines count from now on, unless somebody else has written; those that are still to be kept."""
-    if after:
-        lines.publish(cursor, staged.table, staged.counts, staged.newest, staged.known, after)
-        return None if staged.known else lines.unkept(staged.table, staged.counts)
-    if staged.kept:
-        lines.forget(cursor, staged.table)
-    return None
 
 
 def keep_lines(settings: Settings, published: Sequence[Published]) -> None:
@@ -336,11 +333,15 @@ def record_rejects(cursor: db.Cursor, run: int, staged: Sequence[Staged]) -> Non
 def record_loads(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
     """Write into the ledger what was published and what that touched."""
     by_name = {one.table.name: one for one in staged}
-    db.insert_many(cursor, "record_table_loads", [_load_row(run, p, by_name[p.table]) for p in published])
+    before = drift.last(cursor)
+    db.insert_many(cursor, "record_table_loads", [_load_row(run, p, by_name[p.table], before) for p in published])
     filled = [p.table for p in published if p.new == p.rows > 0]
     touched.record(cursor, run, {p.table for p in published}, filled)
 
 
-def _load_row(run: int, published: Published, staged: Staged) -> db.Row:
+def _load_row(run: int, published: Published, staged: Staged, before: Mapping[str, Sequence[str]]) -> db.Row:
     counts = (published.rows, published.new, published.changed, published.gone)
-    return (run, published.table, *counts, staged.newest, staged.digest or None, drift.declared(staged.table))
+    columns: list[str] | None = drift.declared(staged.table)
+    if columns == before.get(published.table):
+        columns = None
+    return (run, published.table, *counts, staged.newest, staged.digest or None, columns)

@@ -28,7 +28,7 @@ _NOTED = ("delete_gone", "delete_placed", "update_changed", "insert_new")
 
 def begin(cursor: db.Cursor) -> None:
     """Before the tables are published, in the same transaction."""
-    db.run(cursor, "touched_rows")
+    db.run(cursor, "no_touched_rows")
 
 
 def run(

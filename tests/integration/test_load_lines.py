@@ -410,3 +410,38 @@ def test_keys_that_stand_twice_are_judged_every_night_and_the_first_line_counts(
         once = {one.partition(b"\t")[0]: one for one in reversed(tonight)}
         assert rows(database, _AS_IT_IS) == expected(list(once.values()))
     assert not copied
+
+
+def test_keys_that_begin_to_stand_twice_do_not_ask_for_all_lines(
+    site: Site, database: Connection, copied: list[str]
+) -> None:
+    site.night(ITEMS)
+    copied.clear()
+    one, two, new = line(4, name="one"), line(4, name="two"), [line(30, canvas_id=n) for n in (900, 901, 902)]
+    nights: list[tuple[list[bytes], int]] = [
+        ([*ITEMS[:3], one, two, *ITEMS[4:]], 1),
+        ([*ITEMS[:3], two, *ITEMS[4:], one, *new], 3),
+        ([*ITEMS[:3], two, *ITEMS[4:], *new[1:]], 1),
+        (ITEMS, 0),
+    ]
+    for tonight, repeated in nights:
+        done = site.night(tonight, accept=["all"])
+        once = {one.partition(b"\t")[0]: one for one in reversed(tonight)}
+        assert rows(database, _AS_IT_IS) == expected(list(once.values()))
+        counted = f"select sum(repeated) from udecdash.files where run_id = {done.run} and table_name = '{TABLE}'"
+        assert rows(database, counted) == [(repeated,)]
+    assert not copied
+    kept = f"select repeated from udecdash.line_sets where table_name = '{TABLE}'"
+    assert rows(database, kept) == [(["30", "4"],)]
+
+
+def test_too_many_keys_that_begin_to_stand_twice_are_for_a_look_at_all_lines(
+    site: Site, database: Connection, copied: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.night(ITEMS)
+    copied.clear()
+    monkeypatch.setattr(lines, "_MOST_REPEATED", 1)
+    new = [line(n, name=name) for n in (30, 31) for name in ("one", "other")]
+    site.night([*ITEMS, *new])
+    assert rows(database, _AS_IT_IS) == expected([*ITEMS, *new[::2]])
+    assert TABLE in copied

@@ -52,8 +52,10 @@ update udecdash.line_sets set repeated = %(repeated)s::text[], lines = %(lines)s
 
 -- create_line_blocks: for the publish: blocks that hold other lines by now
 create unlogged table if not exists udecdash_staging._line_blocks (
-    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null);
-create index on udecdash_staging._line_blocks (number)
+    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null)
+
+-- delete_staged_blocks: of a table that is looked at once more
+delete from udecdash_staging._line_blocks where number = %(number)s
 
 -- create_differing: for the publish: rows of all tables that differ, as texts
 create unlogged table if not exists udecdash_staging._differing (
@@ -98,16 +100,16 @@ select max(greatest({times})) from (
 -- greatest: of several times
 greatest({times})
 
--- renew_line_blocks: the table's lines become those of tonight
+-- renew_line_blocks: the tables' lines become those of tonight
 insert into udecdash.line_blocks
-select number, ordinal, digests, keys from udecdash_staging._line_blocks where number = %(number)s
+select number, ordinal, digests, keys from udecdash_staging._line_blocks where number = any (%(numbers)s)
 on conflict (number, ordinal) do update set digests = excluded.digests, keys = excluded.keys
 
 -- publish_lines: what was kept counts from now on
-update udecdash.line_sets s set published = true, shape = coalesce(%(shape)s, shape), contents = %(contents)s,
-    counts = %(counts)s::bigint[], rows = %(rows)s,
-    repeated = case when %(shape)s::text is null then repeated end,
-    lines = %(lines)s,
-    newest = %(newest)s, print = %(print)s, width = c.relnatts
-from pg_class c
-where s.table_name = %(table)s and c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+update udecdash.line_sets s set published = true, shape = coalesce(v.shape, s.shape), contents = v.contents::text[],
+    counts = v.counts::bigint[], rows = v.rows,
+    repeated = case when v.shape is null then coalesce(v.repeated::text[], s.repeated) end,
+    lines = v.lines::bigint, newest = v.newest::timestamp, print = v.print, width = c.relnatts
+from (values %s) v (table_name, shape, contents, counts, rows, lines, repeated, newest, print)
+join pg_class c on c.relname = v.table_name and c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+where s.table_name = v.table_name

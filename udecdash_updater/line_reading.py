@@ -1,0 +1,88 @@
+"""A table's files as lines, many at a time; and the key of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import xxhash
+
+from udecdash_updater import rows
+from udecdash_updater.canvas import key_of
+from udecdash_updater.copying import dropping
+from udecdash_updater.dump import DumpFile, Table
+from udecdash_updater.line_blocks import Key, UnlikeError
+from udecdash_updater.rejects import FileCount
+from udecdash_updater.sieve import pieces
+
+BETWEEN = b"\t"  # the parts of a key
+
+
+class Reading:
+    """The lines of a table's files that are loaded, many at a time; those of `repeated` keys stand `apart`.
+
+    Afterwards `counts` tells what became of each line. Raises UnlikeError for a line longer than any row can be, and
+    where a file holds something else than `dump.verify` found in it.
+    """
+
+    def __init__(self, table: Table, files: Sequence[DumpFile], repeated: frozenset[bytes]) -> None:
+        self.counts: list[FileCount] = []
+        self.apart: dict[bytes, bytes] = {}
+        self._table, self._files, self._repeated, self._key = table, files, repeated, key_in(table)
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        for file in self._files:
+            drops = dropping(self._table.name, file)
+            read = filtered = repeated = 0
+            for lines in _lines(file):
+                kept = [line for line in lines if not drops(line)] if drops else lines
+                once, again = self._set_apart(kept) if self._repeated else (kept, 0)
+                read, filtered, repeated = read + len(lines), filtered + len(lines) - len(kept), repeated + again
+                yield once
+            self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
+
+    @property
+    def in_blocks(self) -> int:
+        """How many lines stand in blocks, when all are read: each that is loaded, but those of repeated keys."""
+        return sum(count.loaded for count in self.counts) - len(self.apart)
+
+    def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
+        """Lines whose key stands there once; how many of the others repeat a key."""
+        if self._repeated.isdisjoint(map(self._key, lines)):
+            return lines, 0
+        once, again = [], 0
+        for line in lines:
+            if (own := self._key(line)) not in self._repeated:
+                once.append(line)
+            elif self.apart.setdefault(own, line) is not line:
+                again += 1
+        return once, again
+
+
+def _lines(file: DumpFile) -> Iterator[list[bytes]]:
+    content = xxhash.xxh3_128()
+    with rows.reading(file.path) as plain:
+        for piece in pieces(rows.skip_header(plain) if file.header else plain):
+            if piece is None:
+                raise UnlikeError
+            content.update(piece)
+            lines = piece.split(b"\n")
+            if not lines[-1]:
+                lines.pop()
+            yield lines
+    if file.content and content.hexdigest() != file.content:
+        raise UnlikeError
+
+
+def key_in(table: Table) -> Key:
+    """What takes the key out of a line. Raises UnlikeError for a line that has another number of fields."""
+    places = [table.column_names.index(name) for name in key_of(table)]
+    if places == [0]:
+        return lambda line: line.partition(b"\t")[0]
+
+    def key(line: bytes) -> bytes:
+        fields = line.split(b"\t")
+        if len(fields) != len(table.columns):
+            raise UnlikeError
+        return BETWEEN.join([fields[place] for place in places])
+
+    return key

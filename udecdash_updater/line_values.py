@@ -1,0 +1,110 @@
+"""A line of a file as an array of texts, each value as COPY would read it, or not at all where that is not plain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from udecdash_updater import db, rows, words
+from udecdash_updater.canvas import Found
+from udecdash_updater.dump import Table
+from udecdash_updater.line_blocks import UnlikeError
+
+LENGTH = re.compile(r"character varying\((\d+)\)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+_NULL = b"\\N"
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a line's values must be besides ones of their types, by place: no longer, given, no special word."""
+
+    width: int
+    longest: tuple[tuple[int, int], ...]
+    required: tuple[int, ...]
+    wordy: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: Table, found: Found) -> Demands:
+        """A table's, as it was found."""
+        names = table.column_names
+        lengths = ((place, LENGTH.fullmatch(found.types[name])) for place, name in enumerate(names))
+        return cls(
+            len(names),
+            tuple((place, int(length[1])) for place, length in lengths if length),
+            tuple(place for place, name in enumerate(names) if name in found.required),
+            tuple(place for place, name in enumerate(names) if name in found.wordy),
+        )
+
+    @property
+    def short(self) -> int:
+        """So many bytes are too long for no column."""
+        return min((longest for _, longest in self.longest), default=rows.LONGEST)
+
+    def meet(self, fields: Sequence[str], values: Sequence[str | None]) -> bool:
+        """Whether a line's fields, and the values that they tell, are what they must be."""
+        return not (
+            any(values[place] is None for place in self.required)
+            or any(len(values[place] or "") > longest for place, longest in self.longest)
+            or words.first([fields[place].encode() for place in self.wordy], range(len(self.wordy))) is not None
+        )
+
+
+def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
+    r"""Each line's values as an array of texts, for COPY. Raises UnlikeError where COPY or the table may object.
+
+    >>> list(arrays([b'a "b"\t\\N\t', b"\\N\t\\t\t1"], Demands(3, (), (), ())))
+    [b'{"a \\\\"b\\\\"",NULL,""}', b'{NULL,"\\t","1"}']
+    """
+    plain, short = _are_plain(lines, demands), demands.short
+    for line in lines:
+        nulls = 0
+        if b"\\" in line:
+            fields = line.split(b"\t")
+            nulls = fields.count(_NULL)
+        if not plain or line.count(b"\\") != nulls or len(line) > short or (nulls and demands.required):
+            yield db.field(of_values(_values(line, demands))).encode()
+            continue
+        if line.count(b"\t") + 1 != demands.width:
+            raise UnlikeError
+        array = b'{"%b"}' % line.replace(b'"', b'\\\\"').replace(b"\t", b'","')
+        yield array.replace(b'"\\N"', b"NULL") if nulls else array
+
+
+def _are_plain(lines: Sequence[bytes], demands: Demands) -> bool:
+    """Whether no line has bytes, or a word, that need a look at it alone. There may be others without either."""
+    joined = b"\n".join([*lines, b""])
+    if b"\x00" in joined or b"\r" in joined or not (joined.isascii() or rows.is_utf8(joined)) or 0 in demands.wordy:
+        return False
+    search = words.Search(demands.wordy)
+    return not (demands.wordy and (search.found(joined) or search.found(b"")))
+
+
+def _values(line: bytes, demands: Demands) -> list[str | None]:
+    """A line's values as COPY would read them. Raises UnlikeError where COPY or the table may object to one."""
+    if rows.unreadable(line):
+        raise UnlikeError
+    fields = line.decode().split("\t")
+    values = [None if field == "\\N" else field for field in fields]
+    if line.count(b"\\") != values.count(None):
+        values = [None if field == "\\N" else _unescaped(field) for field in fields]
+    if len(fields) != demands.width or not demands.meet(fields, values):
+        raise UnlikeError
+    return values
+
+
+def _unescaped(field: str) -> str:
+    if "\\" in _ESCAPED.sub("", field) or any(found not in _ESCAPES for found in _ESCAPED.findall(field)):
+        raise UnlikeError
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], field)
+
+
+def of_values(values: Sequence[str | None]) -> str:
+    """Values as PostgreSQL writes an array of texts."""
+    return "{" + ",".join(["NULL" if value is None else f'"{_quoted(value)}"' for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
