@@ -38,14 +38,14 @@ class Block:
     keys: bytes = b""
 
 
-Key = Callable[[bytes], bytes]
-"""Takes the key out of a line."""
+Keys = Callable[[Sequence[bytes]], list[bytes]]
+"""Takes the keys out of lines."""
 
 
-def made(batches: Iterable[Sequence[bytes]], key: Key | None) -> Iterator[Block]:
-    """The blocks of a table's lines, which come in batches. Raises what `key` raises."""
+def made(batches: Iterable[Sequence[bytes]], keys: Keys | None) -> Iterator[Block]:
+    """The blocks of a table's lines, which come in batches. Raises what `keys` raises."""
     for number, lines in enumerate(_cut(batches)):
-        yield _made(lines, key, number * _STEP)
+        yield _made(lines, keys, number * _STEP)
 
 
 def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
@@ -61,8 +61,8 @@ def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _made(lines: Sequence[bytes], key: Key | None, ordinal: int) -> Block:
-    return Block(ordinal, _digests(lines), b"".join([b"%b\n" % key(line) for line in lines]) if key else b"")
+def _made(lines: Sequence[bytes], keys: Keys | None, ordinal: int) -> Block:
+    return Block(ordinal, _digests(lines), b"\n".join([*keys(lines), b""]) if keys else b"")
 
 
 def _digests(lines: Iterable[bytes]) -> bytes:
@@ -76,15 +76,15 @@ class Walk:
     tonight's files lack, as the ordinal of their block and their number in it; `lost` are the digests of these.
     `changed` gathers the blocks that hold other lines by now; whoever takes them may clear it in between.
 
-    Lines of a table without a `key` may be equal; what is new or gone is told as often as it is then.
+    Lines of a table without `keys` may be equal; what is new or gone is told as often as it is then.
 
     Raises UnlikeError as soon as more than `most` lines, or `largest` bytes of them, differ.
     """
 
-    def __init__(self, blocks: Iterator[Block], key: Key | None, most: int, largest: int) -> None:
+    def __init__(self, blocks: Iterator[Block], keys: Keys | None, most: int, largest: int) -> None:
         self.changed: list[Block] = []
         self.passed = 0  # lines of the last load
-        self._key, self._most, self._largest = key, most, largest
+        self._keys, self._most, self._largest = keys, most, largest
         self._blocks = blocks
         self._old = Block(-1, b"")
         self._at = 0  # bytes of the old block's digests that lie behind us
@@ -195,7 +195,7 @@ class Walk:
         self._demand_few()
 
     def _add(self, held: dict[bytes, list[_T]], digest: bytes, one: _T) -> None:
-        if self._key and digest in held:
+        if self._keys and digest in held:
             raise UnlikeError
         held.setdefault(digest, []).append(one)
         self._differing += 1
@@ -223,7 +223,7 @@ class Walk:
             step = _STEP if following is None else (following - first) // len(parts)
             if not step:
                 raise UnlikeError
-            self.changed += [_made(lines, self._key, first + n * step) for n, lines in enumerate(parts)]
+            self.changed += [_made(lines, self._keys, first + n * step) for n, lines in enumerate(parts)]
         self._lines, self._touched = [], False
 
 

@@ -1,4 +1,4 @@
-"""A table's files as lines, many at a time; and the key of a line."""
+"""A table's files as lines, many at a time; and the keys of lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from udecdash_updater import rows
 from udecdash_updater.canvas import key_of
 from udecdash_updater.copying import dropping
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.line_blocks import Key, UnlikeError
+from udecdash_updater.line_blocks import Keys, UnlikeError
 from udecdash_updater.rejects import FileCount
 from udecdash_updater.sieve import pieces
 
@@ -27,7 +27,7 @@ class Reading:
     def __init__(self, table: Table, files: Sequence[DumpFile], repeated: frozenset[bytes]) -> None:
         self.counts: list[FileCount] = []
         self.apart: dict[bytes, bytes] = {}
-        self._table, self._files, self._repeated, self._key = table, files, repeated, key_in(table)
+        self._table, self._files, self._repeated, self._keys = table, files, repeated, keys_in(table)
 
     def __iter__(self) -> Iterator[list[bytes]]:
         for file in self._files:
@@ -47,13 +47,12 @@ class Reading:
 
     def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
         """Lines whose key stands there once; how many of the others repeat a key."""
-        if self._repeated.isdisjoint(map(self._key, lines)):
+        keys = self._keys(lines)
+        if self._repeated.isdisjoint(keys):
             return lines, 0
-        once, again = [], 0
-        for line in lines:
-            if (own := self._key(line)) not in self._repeated:
-                once.append(line)
-            elif self.apart.setdefault(own, line) is not line:
+        once, again = [line for line, own in zip(lines, keys, strict=True) if own not in self._repeated], 0
+        for line, own in zip(lines, keys, strict=True):
+            if own in self._repeated and self.apart.setdefault(own, line) is not line:
                 again += 1
         return once, again
 
@@ -73,16 +72,16 @@ def _lines(file: DumpFile) -> Iterator[list[bytes]]:
         raise UnlikeError
 
 
-def key_in(table: Table) -> Key:
-    """What takes the key out of a line. Raises UnlikeError for a line that has another number of fields."""
-    places = [table.column_names.index(name) for name in key_of(table)]
+def keys_in(table: Table) -> Keys:
+    """What takes the keys out of lines. Raises UnlikeError for a line that has another number of fields."""
+    places, width = [table.column_names.index(name) for name in key_of(table)], len(table.columns)
     if places == [0]:
-        return lambda line: line.partition(b"\t")[0]
+        return lambda lines: [line.partition(b"\t")[0] for line in lines]
 
     def key(line: bytes) -> bytes:
         fields = line.split(b"\t")
-        if len(fields) != len(table.columns):
+        if len(fields) != width:
             raise UnlikeError
         return BETWEEN.join([fields[place] for place in places])
 
-    return key
+    return lambda lines: [key(line) for line in lines]

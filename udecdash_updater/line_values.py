@@ -19,29 +19,41 @@ _NULL = b"\\N"
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a line's values must be besides ones of their types, by place: no longer, given, no special word."""
+    """What a line's values must be besides ones of their types, by place: no longer, given, no special word.
+
+    `short`: a line of so many bytes is too long for no column.
+    """
 
     width: int
     longest: tuple[tuple[int, int], ...]
     required: tuple[int, ...]
     wordy: tuple[int, ...]
+    short: int = rows.LONGEST
 
     @classmethod
     def of(cls, table: Table, found: Found) -> Demands:
         """A table's, as it was found."""
         names = table.column_names
-        lengths = ((place, LENGTH.fullmatch(found.types[name])) for place, name in enumerate(names))
+        kinds = ((place, LENGTH.fullmatch(found.types[name])) for place, name in enumerate(names))
+        lengths = tuple((place, int(length[1])) for place, length in kinds if length)
         return cls(
             len(names),
-            tuple((place, int(length[1])) for place, length in lengths if length),
+            lengths,
             tuple(place for place, name in enumerate(names) if name in found.required),
             tuple(place for place, name in enumerate(names) if name in found.wordy),
+            min((longest for _, longest in lengths), default=rows.LONGEST),
         )
 
-    @property
-    def short(self) -> int:
-        """So many bytes are too long for no column."""
-        return min((longest for _, longest in self.longest), default=rows.LONGEST)
+    def plainly_met(self, line: bytes) -> bool:
+        """Whether a line meets them and has no backslash but those of NULL; words and bytes are not looked at."""
+        fields = line.split(b"\t")
+        nulls = fields.count(_NULL) if b"\\" in line else 0
+        return (
+            len(fields) == self.width
+            and line.count(b"\\") == nulls
+            and (len(line) <= self.short or all(len(fields[place]) <= longest for place, longest in self.longest))
+            and not (nulls and any(fields[place] == _NULL for place in self.required))
+        )
 
     def meet(self, fields: Sequence[str], values: Sequence[str | None]) -> bool:
         """Whether a line's fields, and the values that they tell, are what they must be."""
@@ -58,19 +70,13 @@ def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
     >>> list(arrays([b'a "b"\t\\N\t', b"\\N\t\\t\t1"], Demands(3, (), (), ())))
     [b'{"a \\\\"b\\\\"",NULL,""}', b'{NULL,"\\t","1"}']
     """
-    plain, short = _are_plain(lines, demands), demands.short
+    plain = _are_plain(lines, demands)
     for line in lines:
-        nulls = 0
-        if b"\\" in line:
-            fields = line.split(b"\t")
-            nulls = fields.count(_NULL)
-        if not plain or line.count(b"\\") != nulls or len(line) > short or (nulls and demands.required):
+        if plain and demands.plainly_met(line):
+            array = b'{"%b"}' % line.replace(b'"', b'\\\\"').replace(b"\t", b'","')
+            yield array.replace(b'"\\N"', b"NULL")
+        else:
             yield db.field(of_values(_values(line, demands))).encode()
-            continue
-        if line.count(b"\t") + 1 != demands.width:
-            raise UnlikeError
-        array = b'{"%b"}' % line.replace(b'"', b'\\\\"').replace(b"\t", b'","')
-        yield array.replace(b'"\\N"', b"NULL") if nulls else array
 
 
 def _are_plain(lines: Sequence[bytes], demands: Demands) -> bool:

@@ -15,8 +15,8 @@ from datetime import datetime
 from udecdash_updater import db, places, rows
 from udecdash_updater.canvas import Found, key_of, look, look_at
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.line_blocks import Block, Key, UnlikeError, Walk, made
-from udecdash_updater.line_reading import BETWEEN, Reading, key_in
+from udecdash_updater.line_blocks import Block, Keys, UnlikeError, Walk, made
+from udecdash_updater.line_reading import BETWEEN, Reading, keys_in
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount
 
@@ -160,7 +160,7 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
         places.keep(cursor, number, table, look(cursor, table.name), Reading(table, files, _NONE))
     repeated = _repeated(cursor, table, files) if any(count.repeated for count in unkept.counts) else _NONE
     reading = Reading(table, files, repeated)
-    _copy_blocks(cursor, _KEPT, number, made(reading, key_in(table) if key_of(table) else None))
+    _copy_blocks(cursor, _KEPT, number, made(reading, keys_in(table) if key_of(table) else None))
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
     told = {"repeated": sorted(key.decode() for key in repeated), "lines": reading.in_blocks}
@@ -175,24 +175,24 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     """
     if known.lines is None or not all(_as_declared(table, file) for file in files):
         raise UnlikeError
-    key, reading = key_in(table) if key_of(table) else None, Reading(table, files, known.repeated)
-    walk = _walked(cursor, known, key, reading)
-    if key and (twice := _twice(map(key, walk.new))):
+    keys, reading = keys_in(table) if key_of(table) else None, Reading(table, files, known.repeated)
+    walk = _walked(cursor, known, keys, reading)
+    if keys and (twice := _twice(keys(walk.new))):
         db.run(cursor, "delete_staged_blocks", {"number": known.number})
         known = replace(known, repeated=known.repeated | twice)
         reading = Reading(table, files, known.repeated)
-        walk = _walked(cursor, known, key, reading)
+        walk = _walked(cursor, known, keys, reading)
     lines = (*walk.new, *reading.apart.values())
     counts, kept = tuple(reading.counts), replace(known, lines=reading.in_blocks)
-    if not key:
+    if not keys:
         return Differing(lines, (), tuple(map(places.as_number, walk.lost)), counts, kept)
-    there = {key(line) for line in lines}
+    there = set(keys(lines))
     gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
     return Differing(lines, tuple(key.decode() for key in gone), (), counts, kept)
 
 
-def _walked(cursor: db.Cursor, known: Known, key: Key | None, reading: Reading) -> Walk:
-    walk = Walk(_blocks(cursor, known.number), key, _MOST, _LARGEST)
+def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading) -> Walk:
+    walk = Walk(_blocks(cursor, known.number), keys, _MOST, _LARGEST)
     for some in reading:
         walk.go(some)
         if len(walk.changed) >= _AT_ONCE:
@@ -240,9 +240,9 @@ def publish(cursor: db.Cursor, done: Sequence[Done]) -> None:
 
 def _repeated(cursor: db.Cursor, table: Table, files: Sequence[DumpFile]) -> frozenset[bytes]:
     """The keys that stand in more than one line. Raises UnlikeError when there are too many of them."""
-    key = key_in(table)
+    keys_of = keys_in(table)
     db.run(cursor, "create_line_keys")
-    keys = (_demand_plain(b"".join([b"%b\n" % key(line) for line in lines])) for lines in Reading(table, files, _NONE))
+    keys = (_demand_plain(b"\n".join([*keys_of(lines), b""])) for lines in Reading(table, files, _NONE))
     db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(BETWEEN, b"\\t") for keys in keys))
     found = db.rows(cursor, "repeated_keys", {"most": _MOST_REPEATED + 1})
     if len(found) > _MOST_REPEATED:

@@ -26,12 +26,16 @@ def key(of: bytes) -> bytes:
     return of.partition(b"\t")[0]
 
 
+def keys(of: Sequence[bytes]) -> list[bytes]:
+    return list(map(key, of))
+
+
 def in_batches(lines: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     return (lines[start : start + size] for start in range(0, len(lines), size))
 
 
 def walked(blocks: list[Block], lines: Sequence[bytes], size: int = 7) -> Walk:
-    walk = Walk(iter(blocks), key, _MANY, _MANY)
+    walk = Walk(iter(blocks), keys, _MANY, _MANY)
     for batch in in_batches(lines, size):
         walk.go(batch)
     walk.end()
@@ -61,7 +65,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(nights=st.lists(_LINES, min_size=2, max_size=5), size=st.integers(1, 20))
 def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]], size: int) -> None:
     before = [line(n) for n in nights[0]]
-    blocks = list(made([before], key))
+    blocks = list(made([before], keys))
     for numbers in nights[1:]:
         tonight = [line(n) for n in numbers]
         walk = walked(blocks, tonight, size)
@@ -118,7 +122,7 @@ NIGHTS = {
 
 @pytest.mark.parametrize("tonight", NIGHTS.values(), ids=list(NIGHTS))
 def test_what_differs_is_found_at_whatever_place_it_stands(tonight: list[bytes]) -> None:
-    blocks = list(made([LONG], key))
+    blocks = list(made([LONG], keys))
     walk = walked(blocks, tonight, 50)
     assert set(walk.new) == set(tonight) - set(LONG)
     assert gone_keys(blocks, walk) == {key(one) for one in set(LONG) - set(tonight)}
@@ -127,27 +131,27 @@ def test_what_differs_is_found_at_whatever_place_it_stands(tonight: list[bytes])
 
 @pytest.mark.parametrize("name", ["put in", "put in behind", "taken out", "other ones"])
 def test_blocks_in_which_nothing_differs_stay_as_they_are(name: str) -> None:
-    walk = walked(list(made([LONG], key)), NIGHTS[name], 50)
+    walk = walked(list(made([LONG], keys)), NIGHTS[name], 50)
     assert sum(block.ordinal < 333 // 5 << 20 or block.ordinal > 450 // 5 << 20 for block in walk.changed) <= 25
     assert len(walk.changed) <= 60
 
 
 def test_a_walk_beside_the_same_lines_changes_nothing() -> None:
-    walk = walked(list(made([LONG], key)), LONG, 64)
+    walk = walked(list(made([LONG], keys)), LONG, 64)
     assert (walk.new, walk.gone, walk.changed, walk.passed) == ([], [], [], 1000)
 
 
 @pytest.mark.parametrize(("most", "largest"), [(99, _MANY), (_MANY, 99)], ids=["lines", "bytes"])
 def test_a_walk_ends_where_too_much_differs(most: int, largest: int) -> None:
-    walk = Walk(iter(made([LONG], key)), key, most, largest)
+    walk = Walk(iter(made([LONG], keys)), keys, most, largest)
     with pytest.raises(UnlikeError):
         walk.go(NIGHTS["every tenth"])
 
 
 def test_the_same_line_twice_is_for_a_look_at_all_lines_unless_it_stands_where_it_stood() -> None:
     with pytest.raises(UnlikeError):
-        walked(list(made([LONG], key)), [*LONG, *OTHER, *OTHER])
-    assert walked(list(made([LONG], key)), [*LONG, LONG[0]]).new == [LONG[0]]
+        walked(list(made([LONG], keys)), [*LONG, *OTHER, *OTHER])
+    assert walked(list(made([LONG], keys)), [*LONG, LONG[0]]).new == [LONG[0]]
 
 
 def test_blocks_in_no_order_and_digests_that_were_cut_are_not_believed() -> None:
@@ -157,7 +161,7 @@ def test_blocks_in_no_order_and_digests_that_were_cut_are_not_believed() -> None
 
 
 def test_a_block_that_has_no_room_behind_it_is_for_a_look_at_all_lines() -> None:
-    blocks = [Block(n, block.digests, block.keys) for n, block in enumerate(made([LONG], key))]
+    blocks = [Block(n, block.digests, block.keys) for n, block in enumerate(made([LONG], keys))]
     assert walked(blocks, NIGHTS["every tenth"], 50).changed
     with pytest.raises(UnlikeError):
         walked(blocks, NIGHTS["put in"], 50)
@@ -165,4 +169,4 @@ def test_a_block_that_has_no_room_behind_it_is_for_a_look_at_all_lines() -> None
 
 def test_long_lines_make_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_blocks, "_MOST_BYTES", 20)
-    assert [block.keys for block in made([LONG[:4], LONG[4:5]], key)] == [b"0\n1\n", b"2\n3\n", b"4\n"]
+    assert [block.keys for block in made([LONG[:4], LONG[4:5]], keys)] == [b"0\n1\n", b"2\n3\n", b"4\n"]
