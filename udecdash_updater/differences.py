@@ -56,7 +56,7 @@ def judge(
     if not key_of(table):
         return _judge_placed(cursor, table, found, differing, known, times, demands)
     name = table.name.encode()
-    there = (b"%b\t\\N\t%b\n" % (name, array) for array in arrays(differing.lines, demands))
+    there = (b"%b\tchanged\t%b\n" % (name, array) for array in arrays(differing.lines, demands))
     gone_ones = (b"%b\tgone\t%b\n" % (name, _key_alone(table, key)) for key in differing.gone)
     _copy(cursor, ("table_name", "kind", "fields"), chain(there, gone_ones))
     staging = source(table, found)

@@ -215,11 +215,12 @@ def _twice(keys: Iterable[bytes]) -> frozenset[bytes]:
 
 def publish(cursor: db.Cursor, done: Sequence[Done]) -> None:
     """What is kept of loads counts from now on; at the end of the transaction's work on their tables."""
-    renewed = [one.known.number for one in done if one.known]
-    db.run(cursor, "renew_line_blocks", {"numbers": renewed})
-    for one in done:
-        if one.known and not key_of(one.table):
-            places.forget_gone(cursor, one.known.number, one.table)
+    renewed = {one.known.number: one.table for one in done if one.known and one.known.lines is not None}
+    if renewed:
+        db.run(cursor, "renew_line_blocks", {"numbers": list(renewed)})
+    for number, table in renewed.items():
+        if not key_of(table):
+            places.forget_gone(cursor, number, table)
     found = look_at(cursor, [one.table.name for one in done if not one.known])
     told = [
         (

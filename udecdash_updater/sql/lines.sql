@@ -59,7 +59,7 @@ delete from udecdash_staging._line_blocks where number = %(number)s
 
 -- create_differing: for the publish: rows of all tables that differ, as texts
 create unlogged table if not exists udecdash_staging._differing (
-    table_name text not null, kind text, fields text[] not null, line bigint, place tid, body bigint[])
+    table_name text not null, kind text not null, fields text[] not null, line bigint, place tid, body bigint[])
 with (fillfactor = 80);
 create index on udecdash_staging._differing (table_name)
 
@@ -78,7 +78,8 @@ with judged as (
         when ({target_columns}) is distinct from ({staged_columns}) then 'changed' else 'same' end as _becomes
     from (select * from {staging} s offset 0) s left join {target} t on {same_key}),
 noted as (
-    update udecdash_staging._differing d set kind = judged._becomes from judged where d.ctid = judged._place)
+    update udecdash_staging._differing d set kind = judged._becomes from judged
+    where d.ctid = judged._place and d.kind <> judged._becomes)
 select _becomes, count(_read), max(_was), max(_will), coalesce(sum(_was_at), 0),
     exists (select from judged group by {plain_key} having count(*) > 1)
 from judged group by _becomes
