@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from udecdash_updater import db, rows, words
@@ -21,13 +21,13 @@ _NULL = b"\\N"
 class Demands:
     """What a line's values must be besides ones of their types, by place: no longer, given, no special word.
 
-    `short`: a line of so many bytes is too long for no column.
+    `wordy` tells of each place whether it is of times. `short`: a line of so many bytes is too long for no column.
     """
 
     width: int
     longest: tuple[tuple[int, int], ...]
     required: tuple[int, ...]
-    wordy: tuple[int, ...]
+    wordy: Mapping[int, bool]
     short: int = rows.LONGEST
 
     @classmethod
@@ -40,7 +40,7 @@ class Demands:
             len(names),
             lengths,
             tuple(place for place, name in enumerate(names) if name in found.required),
-            tuple(place for place, name in enumerate(names) if name in found.wordy),
+            {place: found.wordy[name] for place, name in enumerate(names) if name in found.wordy},
             min((longest for _, longest in lengths), default=rows.LONGEST),
         )
 
@@ -67,7 +67,7 @@ class Demands:
 def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
     r"""Each line's values as an array of texts, for COPY. Raises UnlikeError where COPY or the table may object.
 
-    >>> list(arrays([b'a "b"\t\\N\t', b"\\N\t\\t\t1"], Demands(3, (), (), ())))
+    >>> list(arrays([b'a "b"\t\\N\t', b"\\N\t\\t\t1"], Demands(3, (), (), {})))
     [b'{"a \\\\"b\\\\"",NULL,""}', b'{NULL,"\\t","1"}']
     """
     plain = _are_plain(lines, demands)
