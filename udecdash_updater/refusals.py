@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from udecdash_updater import db, foreign_keys
+from udecdash_updater import db, foreign_keys, swaps
 from udecdash_updater.canvas import key_of
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import Words, say
@@ -71,6 +71,8 @@ def _of_table(cursor: db.Cursor, staged: Staged, write: Write) -> Iterator[tuple
         return
     high = int(db.one(cursor, "last_place", {"table": _heap(staged).as_string(cursor)})[0])
     for step in steps:
+        if step == "update_changed":
+            swaps.make_room(cursor, staged, source(staged))
         for place, why in _search(cursor, staged, write, step, 0, high):
             part = _part(staged, place, place + 1)
             for (key,) in db.rows(cursor, "staged_key", None, key=db.identifiers(key_of(staged.table)), staging=part):
@@ -86,7 +88,7 @@ def _search(
             write(staged, step, _part(staged, low, high))
     except db.REFUSED as error:
         if step == "update_changed" and isinstance(error, db.UniqueViolation):
-            return  # two rows swap their values, and others refer to them: nobody is to blame
+            return  # two rows swap values that they cannot give up for a moment: nobody is to blame
         if high - low == 1:
             yield low, db.reason(error)
             return

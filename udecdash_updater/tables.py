@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
-from udecdash_updater import db, drift, foreign_keys, ledger, lines, places, plausibility, prints, refusals, touched
+from udecdash_updater import (
+    db,
+    drift,
+    foreign_keys,
+    ledger,
+    lines,
+    places,
+    plausibility,
+    prints,
+    refusals,
+    swaps,
+    touched,
+)
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
@@ -296,9 +308,12 @@ def _run(cursor: db.Cursor, name: str, staged: Staged) -> tuple[int, Decimal]:
         return places.insert(cursor, staged.known.number, staged.table, staged.found, source(staged))
     place = _WRITES.get(name) if _tells_places(staged) else None
     columns, parts = staged.table.column_names, _parts(cursor, staged, name)
-    return touched.run(
-        cursor, name, staged.table.name, columns, parts, prints.place(place) if place is not None else None
-    )
+    told = prints.place(place) if place is not None else None
+
+    def write() -> tuple[int, Decimal]:
+        return touched.run(cursor, name, staged.table.name, columns, parts, told)
+
+    return swaps.past(cursor, staged, source(staged), write) if name == "update_changed" else write()
 
 
 def _parts(cursor: db.Cursor, staged: Staged, name: str, part: db.Composable | None = None) -> dict[str, db.Composable]:

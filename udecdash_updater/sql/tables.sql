@@ -183,6 +183,12 @@ delete from {target} t using {staging} s where s._kind = 'gone' and t.ctid = s._
 -- update_changed: rows that changed
 update {target} t set {assignments} from {staging} s where s._kind = 'changed' and {same_key}
 
+-- step_aside: rows that changed give up their unique values
+update {target} t set {assignments} from {staging} s where s._kind = 'changed' and {same_key} and {differ}
+
+-- give_up: for a moment
+{column} = null
+
 -- insert_new: rows that are new, and those whose unique columns changed
 insert into {target} ({columns}) overriding system value
 select {columns} from {staging} s where s._kind in ('new', 'moved')
