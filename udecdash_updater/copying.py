@@ -14,6 +14,7 @@ from udecdash_updater.rejects import FileCount, Reject, Rejects
 
 _BATCH = 1_000
 _BATCH_BYTES = 1 << 19
+_NUMBERED = db.identifier("pg_temp", "_numbered_lines")
 _EVIDENCE = 3  # lines; one or two may simply be bad
 # Rule R2: the table holds no deleted module items.
 _DROPPED = {"module_item_dim": ("workflow_state", b"deleted")}
@@ -31,7 +32,7 @@ def copy_file(
     """COPY a file's lines; those that cannot be rows go to `gate`. Raises DumpError when one is unaccounted for.
 
     `wordy`: columns in which PostgreSQL would take special words for values, as `words.wordy` tells them. `refused`:
-    why the table itself does not take the rows of some keys.
+    why the table itself does not take some rows, as `refusals.told_by` tells them.
     """
     places = {place: wordy[name] for place, name in enumerate(file.columns) if name in wordy} if wordy else {}
     plain = table.name not in _DROPPED and 0 not in places and not refused  # words are looked for after tabs
@@ -73,8 +74,12 @@ def _copy_carefully(
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         sound = rows.sound_lines(body, len(file.columns), tally, reject)
-        kept = _without_refused(table, file, refused, _without_dropped(table.name, file, sound, tally), reject)
-        loaded = copy_batches(cursor, staging, file.columns, _without_words(file, wordy, kept, reject), reject)
+        kept = _without_words(file, wordy, _without_dropped(table.name, file, sound, tally), reject)
+        if refused and not key_of(table):
+            loaded = _copy_but(cursor, table, staging, file, refused, kept, reject)
+        else:
+            kept = _without_refused(table, file, refused, kept, reject)
+            loaded = copy_batches(cursor, staging, file.columns, kept, reject)
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
 
@@ -142,6 +147,29 @@ def _without_refused(
             yield number, line
         else:
             reject(number, why)
+
+
+def _copy_but(
+    cursor: db.Cursor,
+    table: Table,
+    staging: db.Composable,
+    file: DumpFile,
+    refused: Mapping[str, str],
+    lines: Iterator[tuple[int, bytes]],
+    reject: rows.Reject,
+) -> int:
+    """All lines but the refused ones, of a table without a key: only PostgreSQL can tell which lines those are."""
+    columns = db.identifiers(table.column_names)
+    db.run(cursor, "stage_numbered", numbered=_NUMBERED, staging=staging)
+    numbered = ((number, b"%b\t%d\n" % (line.removesuffix(b"\n"), number)) for number, line in lines)
+    copy_batches(cursor, _NUMBERED, (*file.columns, "_line"), numbered, reject)
+    row_text = db.statement("row_text", columns=columns)
+    taken = db.rows(cursor, "take_refused", {"rows": list(refused)}, numbered=_NUMBERED, row_text=row_text)
+    for number, row in sorted(taken):
+        reject(number, refused[row])
+    loaded = db.run(cursor, "stage_taken", numbered=_NUMBERED, staging=staging, columns=db.identifiers(file.columns))
+    db.run(cursor, "drop_numbered", numbered=_NUMBERED)
+    return loaded
 
 
 def dropping(table: str, file: DumpFile) -> Callable[[bytes], bool] | None:

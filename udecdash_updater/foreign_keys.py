@@ -58,10 +58,10 @@ def _judge(cursor: db.Cursor, keys: Sequence[ForeignKey], when: str) -> None:
         db.run(cursor, "judge_keys", keys=db.identifiers(named), when=db.raw(when))
 
 
-def orphans(cursor: db.Cursor, key: ForeignKey, columns: Sequence[str], most: int) -> list[str]:
-    """The first rows that refer to nothing, by `columns`, their primary key."""
+def orphans(cursor: db.Cursor, key: ForeignKey, told_by: db.Composable, most: int) -> list[str]:
+    """The first rows that refer to nothing, as `told_by` tells them."""
     parts = {
-        "key": db.identifiers(columns),
+        "key": told_by,
         "table": db.identifier(key.table),
         "refers": db.raw(key.refers),
         "other": db.raw(key.other),

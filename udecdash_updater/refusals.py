@@ -21,18 +21,25 @@ _LINES = 2048  # more than a block holds rows
 
 
 def find(cursor: db.Cursor, staged: Sequence[Staged], write: Write, most: int) -> dict[str, dict[str, str]]:
-    """Why each table refuses which rows, by key; at most so many a table. Empty where no row is to blame.
+    """Why each table refuses which rows, by `told_by`; at most so many a table. Empty where no row is to blame.
 
     The transaction must be rolled back.
     """
-    there = {one.table.name: one for one in staged if one.way is not Way.BUILT and key_of(one.table)}
+    there = {one.table.name: one for one in staged if one.way is not Way.BUILT}
     keys = foreign_keys.find(cursor, there)
     foreign_keys.defer(cursor, keys)
     found = {name: dict(islice(_of_table(cursor, one, write), most)) for name, one in there.items()}
     for key in keys:
-        for row in foreign_keys.orphans(cursor, key, key_of(there[key.table].table), most):
+        for row in foreign_keys.orphans(cursor, key, told_by(there[key.table]), most):
             found[key.table].setdefault(row, f"foreign key violation (23503) at {key.name}")
     return {table: refused for table, refused in found.items() if refused}
+
+
+def told_by(staged: Staged) -> db.Composable:
+    """What tells a row: its key; all that it holds, as a text, in a table without one."""
+    if key := key_of(staged.table):
+        return db.identifiers(key)
+    return db.statement("row_text", columns=db.identifiers(staged.table.column_names))
 
 
 def steps_of(staged: Staged) -> list[tuple[str, int]]:
@@ -75,7 +82,7 @@ def _of_table(cursor: db.Cursor, staged: Staged, write: Write) -> Iterator[tuple
             swaps.make_room(cursor, staged, source(staged))
         for place, why in _search(cursor, staged, write, step, 0, high):
             part = _part(staged, place, place + 1)
-            for (key,) in db.rows(cursor, "staged_key", None, key=db.identifiers(key_of(staged.table)), staging=part):
+            for (key,) in db.rows(cursor, "staged_key", None, key=told_by(staged), staging=part):
                 yield key, why
 
 
@@ -102,7 +109,8 @@ def _heap(staged: Staged) -> db.Composable:
 
 
 def _part(staged: Staged, low: int, high: int) -> db.Composable:
-    return part_of(source(staged), low, high, "_place" if staged.way is Way.DIFFERING else "ctid")
+    place = ("_place" if key_of(staged.table) else "_at") if staged.way is Way.DIFFERING else "ctid"
+    return part_of(source(staged), low, high, place)
 
 
 def part_of(rows: db.Composable, low: int, high: int, place: str = "ctid") -> db.Composable:

@@ -153,6 +153,42 @@ def test_what_the_dashboard_hangs_on_a_row_stays_when_the_row_changes_and_goes_w
     assert ids(database, "item_dim") == [2, 3]
 
 
+KEYLESS = "learning_outcome_group_association_fact"
+REFUSING_ROWS = {
+    "check": "alter table {0} add mine text default 'x', add constraint own check (name <> mine);",
+    "trigger": "create function no() returns trigger language plpgsql as $$ begin"
+               " if new.name = 'x' then raise exception 'not %', new.name; end if; return new; end $$;"
+               "create trigger no before insert on {0} for each row execute function no();",
+    "key": "create table letter (name text primary key); insert into letter values ('a'), ('b'), ('c');"
+           "alter table {0} add constraint known foreign key (name) references letter (name);",
+    "null": "alter table {0} alter name set not null;",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSING_ROWS)
+@pytest.mark.parametrize("before", ["empty", "full", "lines"])
+def test_a_table_without_a_key_takes_all_rows_but_those_that_it_refuses(
+    postgres: Settings, database: Connection, tmp_path: Path, kind: str, before: str
+) -> None:
+    execute(database, f"create table {KEYLESS} (id bigint, other_id bigint, name text)")
+    many = [f"{number},1,a" for number in range(10, 200)] if before == "lines" else []
+    if before != "empty":
+        load(postgres, night(tmp_path / "1", **{KEYLESS: " ".join(["1,1,a 2,2,b 2,2,b", *many])}))
+    execute(database, REFUSING_ROWS[kind].format(KEYLESS))
+    if before == "lines":
+        load(postgres, night(tmp_path / "2", **{KEYLESS: " ".join(["1,1,a 2,2,b 2,2,b", *many])}))
+    bad = r"\N" if kind == "null" else "x"
+    text = " ".join([f"1,1,a 2,2,b 4,4,{bad} 2,2,b 2,2,b|5,5,{bad} 3,3,c 4,4,{bad}", *many])
+    load(postgres, night(tmp_path / "3", **{KEYLESS: text}))
+    held = rows(database, f"select id, name from {KEYLESS} where id < 10 order by id")
+    assert held == [(1, "a"), (2, "b"), (2, "b"), (2, "b"), (3, "c")]
+    assert rows(database, "select file_name, line from udecdash.rejects order by 1, 2") == [
+        (f"{KEYLESS}-0-3.gz", 3), (f"{KEYLESS}-1-3.gz", 1), (f"{KEYLESS}-1-3.gz", 3)
+    ]  # fmt: skip
+    unequal = "select * from udecdash.files where lines <> loaded + filtered + repeated + rejected"
+    assert rows(database, unequal) == []
+
+
 MANY = [f"{number},{number},n" for number in range(10, 200)]  # so many that the second night goes by lines
 
 

@@ -20,8 +20,9 @@ from (select *, row_number() over (partition by line order by place) as copy fro
 join unnest(%(lines)s::bigint[], %(times)s::bigint[]) due (line, times) using (line)
 where copy <= times
 
--- placed_rows: the lines that differ of a table without a key, as rows of it; _place and _body: of the row that is gone
-(select place as _place, body as _body, line as _line, kind as _kind, {columns}
+-- placed_rows: the lines that differ of a table without a key, as rows of it, each with its place there (_at), and
+-- with place and digest of the row that is gone
+(select ctid as _at, place as _place, body as _body, line as _line, kind as _kind, {columns}
 from udecdash_staging._differing where table_name = {table})
 
 -- judge_placed: whether the rows that are gone stand where they stood, each value of the new ones being read. How many

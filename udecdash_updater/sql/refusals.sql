@@ -18,3 +18,18 @@ select pg_relation_size(%(table)s::regclass) / current_setting('block_size')::in
 
 -- staged_key: the key of the row that stands there
 select concat_ws(E'\t', {key}) from {staging} s
+
+-- row_text: all that a row holds
+row({columns})::text
+
+-- stage_numbered: rows of a table without a key, each with its line's number
+create temporary table {numbered} (like {staging}, _line bigint) on commit drop
+
+-- take_refused: rows that the table refuses leave it; the numbers of their lines, and what they held
+delete from {numbered} where {row_text} = any (%(rows)s) returning _line, {row_text}
+
+-- stage_taken: the others, in the order of their lines
+insert into {staging} ({columns}) select {columns} from {numbered} order by _line
+
+-- drop_numbered: the next file has other lines
+drop table {numbered}
