@@ -205,13 +205,14 @@ def load_web_log(settings: Settings, batches: Sequence[Batch], files: Sequence[D
 
     Raises as `requests.load` does.
     """
-    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
-        todo = _due_web_log(cursor, batches)
-        ids = dap_ids.find(cursor, settings)
-    mapped = [dap_weblog.with_ids(file, ids) for file in files]
+    with db.told("loading requests"), db.opened(settings) as connection:
+        with connection.cursor() as cursor:
+            todo = _due_web_log(cursor, batches)
+            ids = dap_ids.find(cursor, settings)
+        mapped = [dap_weblog.with_ids(file, ids) for file in files]
 
-    def also(cursor: db.Cursor) -> None:
-        for batch in todo:
-            dap_tables.record_until(cursor, run, dap_schema.read([batch]), batch.until, batch.schema_version, None)
+        def also(cursor: db.Cursor) -> None:
+            for batch in todo:
+                dap_tables.record_until(cursor, run, dap_schema.read([batch]), batch.until, batch.schema_version, None)
 
-    return requests.load(settings, None, mapped, run, also)
+        return requests.load_by(connection, settings, None, mapped, run, also)

@@ -67,13 +67,25 @@ def load(
     An empty table is filled directly and gets its indexes afterwards; to a full one, what is new is appended from
     staging. Raises DumpError when too many lines cannot be loaded, DatabaseError when PostgreSQL fails.
     """
-    ordered = sorted(files, key=lambda file: (file.earliest, file.name))
     with db.told("loading requests"), db.opened(settings) as connection:
-        with connection.cursor() as cursor:
-            filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
-            vanished = int(db.one(cursor, "vanished_requests")[0])  # a load covers up what others have deleted
-        way = _append if filled else _fill
-        counts, rejects = way(settings, connection, ordered, run, also)
+        return load_by(connection, settings, dump, files, run, also)
+
+
+def load_by(
+    connection: db.Connection,
+    settings: Settings,
+    dump: Dump | None,
+    files: Sequence[DumpFile],
+    run: int,
+    also: Also | None = None,
+) -> RequestsLoaded:
+    """`load` by a connection that is there already, outside of a transaction; PostgreSQL's errors as they are."""
+    ordered = sorted(files, key=lambda file: (file.earliest, file.name))
+    with connection.cursor() as cursor:
+        filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
+        vanished = int(db.one(cursor, "vanished_requests")[0])  # a load covers up what others have deleted
+    way = _append if filled else _fill
+    counts, rejects = way(settings, connection, ordered, run, also)
     known = len(dump.files.get(REQUESTS, ())) - len(files) if dump else 0
     return RequestsLoaded(tuple(counts), tuple(rejects), known, vanished)
 
