@@ -229,8 +229,12 @@ def _patiently(shared: _Download, name: str, start: datetime | None) -> Batch:
         wait_exp_base=shared.backoff.factor,
     ):
         with attempt:
-            LOGGER.debug("%s since %s, attempt %d of %d", name, start, attempt.num, attempts)
-            return _fetch(shared, name, start)
+            try:
+                return _fetch(shared, name, start)
+            except (ServiceError, ClientError) as error:
+                if _may_pass(error) and attempt.num < attempts:
+                    LOGGER.warning(say("dap again", table=name, number=attempt.num, of=attempts, why=str(error)))
+                raise
     raise AssertionError("retry_context returns or raises")  # pragma: no cover
 
 

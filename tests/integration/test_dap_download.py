@@ -184,10 +184,16 @@ def test_a_failed_job_is_told_with_type_and_uuid_and_does_not_skip_the_rest(
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
-def test_what_passes_is_tried_again_and_leaves_nothing(site: Site, fault: dict[str, Any]) -> None:
+def test_what_passes_is_tried_again_and_told_and_leaves_nothing(
+    site: Site, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     faults(site.served, {**fault, "times": 1})
     batch = site.download(download_attempts=2)[USERS]
     assert (len(lines(batch.paths)), site.left()) == (3, ["users snapshot"])
+    told = [record.getMessage() for record in caplog.records if record.name == "udecdash_updater"]
+    again = "canvas.users: attempt 1 of 2 failed, and it is tried again: "
+    assert [line.startswith(again) for line in told] == ([True] if fault.get("on") != "schema" else [])
+    assert fault["fault"] != "failed" or "ProcessingError (uuid " in told[0]
 
 
 @pytest.mark.parametrize("fault", [{"fault": "cut", "bytes": 0}, {"fault": "garbage"}])
