@@ -52,7 +52,8 @@ class DumpFile:
     `checksum` is what `rows.trailer` tells of an archive, `rows.checksum` of unpacked requests. `earliest`, of requests
     only, is the file's first timestamp as a text; `verify` fills it in. `label` is its name in the ledger where the
     path's own is not enough. `change` makes a line's fields those of `columns`, of which lines lack the
-    last `lacking`. `content` is a digest of what a full table's archive holds; `verify` fills it in.
+    last `lacking`. `content` is a digest of what a full table's archive holds; `verify` fills it in. `found` is when an
+    unpacked file had been changed last as it was found, as the file system tells.
     """
 
     table: str
@@ -66,6 +67,11 @@ class DumpFile:
     lacking: int = 0
     change: Callable[[list[bytes]], None] | None = field(default=None, compare=False)
     content: str = field(default="", compare=False)
+    found: int = field(default=0, compare=False)
+
+    def is_as_found(self) -> bool:
+        """Whether nobody has changed an unpacked file since; what an archive holds is known by its `content`."""
+        return not self.found or self.path.stat().st_ctime_ns == self.found
 
     @property
     def name(self) -> str:
@@ -190,11 +196,13 @@ def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -
         if not path.exists():
             files[name] = ()
             continue
+        state = path.stat()
         columns = rows.header(path)
         if strange := set(columns) - set(table.column_names) or len(set(columns)) != len(columns):
             raise DumpError(say("wrong header", path=path, table=name, columns=strange))
         checksum = rows.checksum(path) if name == REQUESTS else None
-        files[name] = (DumpFile(name, path, path.stat().st_size, columns, header=True, checksum=checksum),)
+        found = DumpFile(name, path, state.st_size, columns, header=True, checksum=checksum, found=state.st_ctime_ns)
+        files[name] = (found,)
     return files
 
 

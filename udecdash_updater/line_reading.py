@@ -68,7 +68,7 @@ def _lines(file: DumpFile) -> Iterator[list[bytes]]:
             if not lines[-1]:
                 lines.pop()
             yield lines
-    if file.content and content.hexdigest() != file.content:
+    if (file.content and content.hexdigest() != file.content) or not file.is_as_found():
         raise UnlikeError
 
 

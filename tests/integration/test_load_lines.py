@@ -289,6 +289,26 @@ def test_unpacked_files_go_by_lines_that_differ_too(
     assert rows(database, _AS_IT_IS) == expected([line(1, name="other"), *ITEMS[1:]])
 
 
+def test_an_unpacked_file_that_changes_between_its_load_and_the_keeping_of_its_lines_is_not_kept(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "WORTH_KEEPING", 0)
+    header = "\t".join(name for name, _ in ITEM).encode() + b"\n"
+    folder, other = mini_dump(tmp_path / "dump", {TABLE: ITEM}, {}), [line(1, name="other"), *ITEMS[1:]]
+    (folder / f"{TABLE}.txt").write_bytes(header + b"".join(ITEMS))
+    with monkeypatch.context() as patched:
+        keep = lines.keep
+
+        def change(cursor: db.Cursor, unkept: lines.Unkept) -> None:
+            (folder / f"{TABLE}.txt").write_bytes(header + b"".join(other))
+            keep(cursor, unkept)
+
+        patched.setattr(lines, "keep", change)
+        load(postgres, folder, unpacked=folder)
+    load(postgres, folder, unpacked=folder)
+    assert rows(database, _AS_IT_IS) == expected(other)
+
+
 def test_what_is_kept_agrees_with_the_table_after_every_way(
     site: Site, database: Connection, copied: list[str]
 ) -> None:
