@@ -25,6 +25,7 @@ from udecdash_updater.weblog import Request
 
 _SLICE = 500_000
 _CHUNK = 10_000
+_UNRESOLVED = "unprocessable_interactions"
 _HELD = 100_000  # interactions that are sorted and sent at once
 
 
@@ -250,7 +251,8 @@ class _Slice:
         answers = self._answers
         if answers.held() > _HELD:
             self._write_hits()
-        db.copy_lines(self._cursor, "unprocessable_interactions", MISSES, answers.misses)
+        with db.told(f"writing {_UNRESOLVED}"):
+            db.copy_lines(self._cursor, _UNRESOLVED, MISSES, answers.misses)
         if answers.waiting or answers.wants:
             self._gather_wants()
 
@@ -265,7 +267,8 @@ class _Slice:
     def _write_hits(self) -> None:
         for table in INTERACTION_TABLES:
             if lines := self._answers.take_hits(table):
-                self._write_interactions(table, DOWNLOADS if table == ATTACHMENTS else HITS, lines)
+                with db.told(f"writing {table}"):
+                    self._write_interactions(table, DOWNLOADS if table == ATTACHMENTS else HITS, lines)
 
     def _write_interactions(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
         """By COPY, as if none of them stood there; where one does, once more with care. That is rare."""
@@ -288,8 +291,10 @@ class _Slice:
         if self._answers.days:
             days = zip(*self._answers.days, strict=True)
             texts = ("{" + ",".join(column) + "}" for column in days)
-            db.run(self._cursor, "insert_days", dict(zip(("courses", "users", "days"), texts, strict=True)))
-        self._write_again()
+            with db.told("writing course_interactions"):
+                db.run(self._cursor, "insert_days", dict(zip(("courses", "users", "days"), texts, strict=True)))
+        with db.told(f"writing {_UNRESOLVED}"):
+            self._write_again()
 
     def _write_again(self) -> None:
         """What the rows say that found nothing, and what they wait for."""

@@ -200,12 +200,13 @@ def test_a_course_that_fails_stops_no_other_and_one_notice_names_it(
         burst(client)
         assert [due.course for due in dispatch.due_courses(services)] == [bad]
         assert len(mail.mails) == 1
-        assert f"course {bad}: " in mail.mails[0].text
+        assert f"curso {bad}: " in mail.mails[0].text
         assert "Canario" not in mail.mails[0].text
     assert rows(database, "select course_id, failures, failed_run from udecdash.courses where failures > 0") == [
         (bad, 2, run)  # tried twice
     ]
-    assert "P0001" in one(database, "select failure from udecdash.courses where failures > 0")
+    why = one(database, "select failure from udecdash.courses where failures > 0")
+    assert "writing course_interactions: raise exception (P0001)" in why
     assert sorted(rows(database, "select outcome, count(*) from udecdash.jobs group by 1")) == [
         ("done", 2),
         ("failed", 1),
