@@ -497,3 +497,14 @@ def test_a_new_site_has_the_ids_of_canvas_unless_a_shard_is_set(postgres: Settin
         assert told.text("es").endswith("shard 9 (como dice DAP_SHARD); 0 usuarios conservan otro id")
         cursor.execute("create table course_dim (id bigint, canvas_id bigint); insert into course_dim values (7, 7)")
         assert str(dap_ids.describe(cursor, postgres)) == "ids are those of Canvas, as in course_dim, without a shard"
+
+
+def test_an_entry_tells_who_wrote_and_who_edited_its_topic(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1)
+    put(tmp_path, "canvas.discussion_topics", ["key.id\tvalue.user_id\tvalue.editor_id", "3\t1\t2"], night=2)
+    put(tmp_path, "canvas.discussion_entries", ["key.id\tvalue.discussion_topic_id\tvalue.user_id", "4\t3\t5"], night=2)
+    dap_nights.load(postgres, tmp_path)
+    told = "select discussion_entry_id, user_id, topic_user_id, topic_editor_id from discussion_entry_fact"
+    assert rows(database, told) == [(4, 5, 1, 2)]

@@ -194,11 +194,13 @@ select udecdash.dap_id(e.id::bigint, %(shard)s) as discussion_entry_id,
     udecdash.dap_id(e.discussion_topic_id::bigint, %(shard)s) as topic_id,
     case d.context_type when 'Course' then udecdash.dap_id(d.context_id::bigint, %(shard)s) end as course_id,
     coalesce(o.id, udecdash.dap_id(d.user_id::bigint, %(shard)s)) as topic_user_id,
+    coalesce(v.id, udecdash.dap_id(d.editor_id::bigint, %(shard)s)) as topic_editor_id,
     udecdash.dap_id(d.assignment_id::bigint, %(shard)s) as topic_assignment_id
 from udecdash_dap.discussion_entries e
 left join udecdash_dap.discussion_topics d on d.id::bigint = e.discussion_topic_id::bigint
 left join udecdash.dap_users u on u.canvas_id = e.user_id::bigint
 left join udecdash.dap_users o on o.canvas_id = d.user_id::bigint
+left join udecdash.dap_users v on v.canvas_id = d.editor_id::bigint
 
 -- dap_no_rows: the columns of a relation
 select * from ({query}) relation limit 0
