@@ -32,7 +32,7 @@ begin
     -- Jobs gather their rows in temporary tables.
     execute format('grant temporary on database %I to udecdash_loader, udecdash_worker', current_database());
 
-    -- Their sessions compress the pages that the WAL gets whole, where the server has lz4.
+    -- Their sessions compress the pages that the WAL gets whole, where the server has lz4 or zstd.
     if current_setting('server_version_num')::integer >= 150000 then
         execute 'grant set on parameter wal_compression to udecdash_loader, udecdash_worker';
     end if;
