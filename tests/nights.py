@@ -23,11 +23,11 @@ from udecdash_updater import (
     requests,
     tables,
 )
+from udecdash_updater.accounts import Published
 from udecdash_updater.demo.university import generate
 from udecdash_updater.options import RunOptions
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
-from udecdash_updater.tables import Published
 
 SIZE = {"students": 40, "courses": 4, "requests": 1500, "days": 16}
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from udecdash_updater import (
+    accounts,
     canvas,
     dap_ids,
     dap_relations,
@@ -21,6 +22,7 @@ from udecdash_updater import (
     tables,
     touched,
 )
+from udecdash_updater.accounts import Published
 from udecdash_updater.dap_batches import SNAPSHOT, WEB_LOGS, Batch
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.dap_tables import Merged, StagedBatches
@@ -32,7 +34,6 @@ from udecdash_updater.plausibility import Arrival, Doubt
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import Staged
-from udecdash_updater.tables import Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class _Publish:
         """
         settings, run = self.settings, self.run
         tables.demand_few_rejects([reject for one in staged for reject in one.rejects], settings)
-        tables.record_rejects(cursor, run, staged)
+        accounts.record_rejects(cursor, run, staged)
         incomplete = [count for one in staged for count in one.counts if count.rejected]
         db.insert_many(cursor, "record_files", [count.row(run) for count in incomplete])
         shrunk = _shrunk(settings, {o.table.name: o.had for o in staged}, {o.table.name: o.loaded for o in staged})
@@ -142,7 +143,7 @@ class _Publish:
         doubts = plausibility.demand([*shrunk, *(one for one in lost if one.table not in told)], self.options.accept)
         touched.begin(cursor)
         published = tables.publish(cursor, staged, settings.db_schema)
-        tables.record_loads(cursor, run, staged, published)
+        accounts.record_loads(cursor, run, staged, published)
         plausibility.record(cursor, run, doubts)
         return [replace(one, unkept=None) for one in published]  # no files: the mark alone is kept
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from udecdash_updater import clearing
+from udecdash_updater.accounts import Published
 from udecdash_updater.dap_batches import Batch
 from udecdash_updater.demo.site import Site
 from udecdash_updater.dispatch import Enqueued
@@ -20,7 +21,6 @@ from udecdash_updater.options import RunOptions
 from udecdash_updater.progress import Progress
 from udecdash_updater.settings import Settings
 from udecdash_updater.summary import Summary
-from udecdash_updater.tables import Published
 
 
 @dataclass(slots=True)

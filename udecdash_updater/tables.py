@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from decimal import Decimal
 from queue import Empty, SimpleQueue
 
 from udecdash_updater import (
+    accounts,
     db,
-    drift,
     foreign_keys,
     ledger,
     lines,
@@ -23,13 +22,14 @@ from udecdash_updater import (
     swaps,
     touched,
 )
+from udecdash_updater.accounts import Published
 from udecdash_updater.canvas import key_of
 from udecdash_updater.changes import digest, same_key
 from udecdash_updater.dump import Dump, Table
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
 from udecdash_updater.line_blocks import UnlikeError
-from udecdash_updater.lines import Done, Unkept
+from udecdash_updater.lines import Done
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.options import RunOptions
 from udecdash_updater.plausibility import Arrival, Doubt
@@ -41,18 +41,6 @@ from udecdash_updater.staging import STAGING, Staged, Standing, Way, source, sta
 # Foreign keys that hang on each other need a turn each; a trigger that looks at other rows could go on for ever.
 TURNS = 8
 _WRITES = {"update_changed": "t", "insert_new": ""}  # what the rows are called that a statement writes
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What the publish did to a table. `unkept`: its lines, where they are to be kept and are not yet."""
-
-    table: str
-    rows: int
-    new: int
-    changed: int
-    gone: int
-    unkept: Unkept | None = None
 
 
 def load(settings: Settings, dump: Dump, run: int, options: RunOptions) -> list[Published]:
@@ -83,7 +71,7 @@ def _publish_all(
             doubts = plausibility.demand(_doubts(cursor, dump, staged, settings, options), options.accept)
             touched.begin(cursor)
             published = publish(cursor, staged, settings.db_schema)
-            record(cursor, run, staged, published)
+            accounts.record(cursor, run, staged, published)
             plausibility.record(cursor, run, doubts)
             ledger.demand_newest(cursor, run)
         with connection.cursor() as cursor:
@@ -320,43 +308,14 @@ def _parts(cursor: db.Cursor, staged: Staged, name: str, part: db.Composable | N
     """What a statement of the publish needs; `part` of the staging instead of all of it."""
     table, found = staged.table, staged.found
     written, apart = found.written(table), found.kept_apart(table)
-    updated = [name for name in written if name not in apart]
-    everything = {
-        "target": db.identifier(table.name),
-        "staging": part or source(staged),
-        "columns": db.identifiers(written),
-        "assignments": db.comma([db.statement("assign", column=db.identifier(n)) for n in updated]),
-        "same_key": same_key(key_of(table)),
-        "target_digest": digest(cursor, table, found, "t"),
+    everything: dict[str, Callable[[], db.Composable]] = {
+        "target": lambda: db.identifier(table.name),
+        "staging": lambda: part or source(staged),
+        "columns": lambda: db.identifiers(written),
+        "assignments": lambda: db.comma(
+            [db.statement("assign", column=db.identifier(n)) for n in written if n not in apart]
+        ),
+        "same_key": lambda: same_key(key_of(table)),
+        "target_digest": lambda: digest(cursor, table, found, "t"),
     }
-    return {part: value for part, value in everything.items() if "{" + part + "}" in db.statements()[name]}
-
-
-def record(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
-    """Write into the ledger, in the publish's own transaction, what became of each line and table."""
-    db.insert_many(cursor, "record_files", [count.row(run) for one in staged for count in one.counts])
-    record_rejects(cursor, run, staged)
-    record_loads(cursor, run, staged, published)
-
-
-def record_rejects(cursor: db.Cursor, run: int, staged: Sequence[Staged]) -> None:
-    """Write into the ledger what was left out."""
-    rejects = [(run, r.table, r.file, r.line, r.reason) for one in staged for r in one.rejects]
-    db.insert_many(cursor, "record_rejects", rejects)
-
-
-def record_loads(cursor: db.Cursor, run: int, staged: Sequence[Staged], published: Sequence[Published]) -> None:
-    """Write into the ledger what was published and what that touched."""
-    by_name = {one.table.name: one for one in staged}
-    before = drift.last(cursor)
-    db.insert_many(cursor, "record_table_loads", [_load_row(run, p, by_name[p.table], before) for p in published])
-    filled = [p.table for p in published if p.new == p.rows > 0]
-    touched.record(cursor, run, {p.table for p in published}, filled)
-
-
-def _load_row(run: int, published: Published, staged: Staged, before: Mapping[str, Sequence[str]]) -> db.Row:
-    counts = (published.rows, published.new, published.changed, published.gone)
-    columns: list[str] | None = drift.declared(staged.table)
-    if columns == before.get(published.table):
-        columns = None
-    return (run, published.table, *counts, staged.newest, staged.digest or None, columns)
+    return {place: value() for place, value in everything.items() if "{" + place + "}" in db.statements()[name]}

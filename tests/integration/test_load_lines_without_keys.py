@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.installation import execute, rows
 from tests.nights import Loaded, load, mini_dump
 from udecdash_updater import copying, db, lines, prints, tables
+from udecdash_updater.accounts import Published
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.settings import Settings
@@ -162,10 +163,10 @@ def _nothing(_settings: Settings, _published: object) -> None:
     pass
 
 
-def _other_hands(database: Connection) -> Callable[[Settings, list[tables.Published]], None]:
+def _other_hands(database: Connection) -> Callable[[Settings, list[Published]], None]:
     keep = tables.keep_lines
 
-    def meddle(settings: Settings, published: list[tables.Published]) -> None:
+    def meddle(settings: Settings, published: list[Published]) -> None:
         execute(database, f"update {TABLE} set text = 'mine' where ctid = (select min(ctid) from {TABLE})")
         keep(settings, published)
 

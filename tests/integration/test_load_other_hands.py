@@ -13,8 +13,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.installation import Installation, execute, rows
 from tests.nights import load, mini_dump, write_archive
 from udecdash_updater import binaries, tables
+from udecdash_updater.accounts import Published
 from udecdash_updater.settings import Settings
-from udecdash_updater.tables import Published
 
 ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "varchar"), ("updated_at", "timestamp")]
 PAIR = [("unread", "boolean"), ("conversation_message_id", "bigint"), ("user_id", "bigint"), ("text", "text")]

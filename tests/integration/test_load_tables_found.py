@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.installation import execute, rows
 from tests.nights import load, mini_dump
 from udecdash_updater import tables
+from udecdash_updater.accounts import Published
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.settings import Settings
 
@@ -159,7 +160,7 @@ def test_a_table_that_another_program_changes_while_it_is_compared_is_not_publis
     load(postgres, night(tmp_path / "1", "1,1,a 2,2,b"))
     publish = tables.publish
 
-    def meddled(*given: object) -> list[tables.Published]:
+    def meddled(*given: object) -> list[Published]:
         execute(database, "delete from item_dim where id = 2")
         return publish(*given)  # type: ignore[arg-type]
 
