@@ -239,6 +239,7 @@ def history(bench: Bench) -> list[Line]:
                 [_HISTORY * times],
             )
             cursor.execute("".join(f"{db.statements()[name]};" for name in _INDEXES))
+            cursor.execute(db.statements()["note_requested_courses"], {"newest": 0})  # as the loads of it did
             cursor.execute("vacuum analyze requests")
         models[name] = bench.keep(name)
     found = bench.take_turns(

@@ -67,11 +67,15 @@ def _create_course_tables(cursor: db.Cursor) -> None:
 
 def index_requests(cursor: db.Cursor) -> None:
     """The indexes of requests, where they are missing: the dashboard's, and ours of a course in load order."""
-    columns = _indexes(cursor, "requests")
-    if not any(found[0] == "id" for found in columns):
-        db.run(cursor, "index_requests_id")
-    if ["course_id", "local_id"] not in columns:
+    index_requests_id(cursor)
+    if ["course_id", "local_id"] not in _indexes(cursor, "requests"):
         db.run(cursor, "index_requests_course")
+
+
+def index_requests_id(cursor: db.Cursor) -> None:
+    """The index of their ids alone, where it is missing."""
+    if not any(found[0] == "id" for found in _indexes(cursor, "requests")):
+        db.run(cursor, "index_requests_id")
 
 
 def _indexes(cursor: db.Cursor, table: str) -> list[list[str]]:

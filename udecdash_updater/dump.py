@@ -209,22 +209,23 @@ def _unpacked_files(folder: Path, extension: str, tables: Mapping[str, Table]) -
 def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFile], dict[DumpFile, Told]]:
     """Read each file to its end. The sound ones, and the damaged ones, each with what is wrong.
 
-    Sound requests files come with their earliest timestamp, by which they are loaded in order (rule R14), archives of
-    full tables with a digest of their content.
+    Where there is more than one requests file, the sound ones come with their earliest timestamp, by which they are
+    loaded in order (rule R14); archives of full tables come with a digest of their content.
     """
     listed = list(files)
-    with ThreadPoolExecutor(threads) as pool:
-        verdicts = list(zip(listed, pool.map(_read_through, listed), strict=True))
+    in_order = sum(file.table == REQUESTS for file in listed) > 1
+    with ThreadPoolExecutor(max(2, threads)) as pool:  # not a matter of PostgreSQL's connections
+        verdicts = list(zip(listed, pool.map(lambda file: _read_through(file, in_order=in_order), listed), strict=True))
     sound = [verdict for _, verdict in verdicts if isinstance(verdict, DumpFile)]
     return sound, {file: verdict for file, verdict in verdicts if not isinstance(verdict, DumpFile)}
 
 
-def _read_through(file: DumpFile) -> DumpFile | Told:
+def _read_through(file: DumpFile, *, in_order: bool) -> DumpFile | Told:
     """The file with what reading it tells, or what is wrong with it."""
     if not _is_ordinary(file.path):
         return say("not ordinary", path=file.path)
     try:
-        if file.table == REQUESTS and "timestamp" in file.columns:
+        if in_order and file.table == REQUESTS and "timestamp" in file.columns:
             return replace(file, earliest=rows.earliest(file.path, file.columns.index("timestamp")))
         return file if file.header else replace(file, content=rows.content(file.path))
     except DumpError as error:

@@ -15,8 +15,9 @@ from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
-from udecdash_updater.sieve import KEPT, kept_blocks, kept_lines
+from udecdash_updater.sieve import KEPT, Heed, kept_blocks, kept_lines
 from udecdash_updater.staging import STAGING
+from udecdash_updater.suspects import Suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def known_files(cursor: db.Cursor) -> set[tuple[str, int, int | None]]:
 
 
 _LITTLE = 4 << 20  # bytes of files on disk: less is staged by one connection, for all that tables and commits cost
+_MODEST = 256 << 20  # the same: the index of their ids stays in a server's memory
 _TARGET = db.identifier(REQUESTS)
 _HERE = db.identifier("pg_temp", "_staged_requests")
 _ASIDE = db.identifier(STAGING, REQUESTS)
@@ -94,21 +96,43 @@ _Done = tuple[list[FileCount], list[Reject]]
 
 
 def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int, also: Also | None) -> _Done:
-    """The first load: COPY straight into the table; local_id then tells which file a row came from."""
+    """The first load: COPY straight into the table; local_id then tells which file a row came from.
+
+    The index of ids is filled on the way while it is small, and what may stand twice is looked up in it; of a large
+    load it would leave the server's memory, and is built of sorted rows afterwards.
+    """
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
         watched = _begin(cursor, settings)
+        suspects = _suspects(cursor, files)
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
-            counts.append(_copy_file(cursor, _TARGET, file, gate))
+            counts.append(_copy_file(_Into(cursor, _TARGET, suspects.note if suspects else None), file, gate))
             tops.append(db.one(cursor, "requests_top")[0])
-        for top, times in db.rows(cursor, "delete_repeated_rows", {"tops": tops}):
+        for top, times in _delete_repeated(cursor, tops, suspects):
             place = tops.index(top)
             counts[place] = counts[place].without(repeated=times)
         _end(cursor, run, watched, counts, gate.rejects, also)
     return counts, gate.rejects
+
+
+def _suspects(cursor: db.Cursor, files: Sequence[DumpFile]) -> Suspects | None:
+    """What watches for repeats of a small load, where equal ids are equal texts; then the index of ids is there."""
+    kind = canvas.look(cursor, REQUESTS).types.get("id", "")
+    if sum(file.size for file in files) > _MODEST or not kind.startswith(("character varying", "text")):
+        return None
+    dashboard.index_requests_id(cursor)
+    return Suspects()
+
+
+def _delete_repeated(cursor: db.Cursor, tops: Sequence[int], suspects: Suspects | None) -> list[db.Row]:
+    """Of each id the first request stays; how many went, by the newest local_id of their file."""
+    if suspects is None or suspects.ids is None:
+        return db.rows(cursor, "delete_repeated_rows", {"tops": tops})
+    ids = b"\n".join(suspects.ids).decode()
+    return db.rows(cursor, "delete_suspected_rows", {"tops": tops, "ids": ids}) if ids else []
 
 
 def _append(settings: Settings, connection: db.Connection, files: list[DumpFile], run: int, also: Also | None) -> _Done:
@@ -229,26 +253,35 @@ def _stage_stream(settings: Settings, stream: int, files: list[_Numbered]) -> tu
     return counted, gate.rejects
 
 
+@dataclass(frozen=True, slots=True)
+class _Into:
+    """Where a file's rows go, and who is told their ids."""
+
+    cursor: db.Cursor
+    table: db.Composable
+    heed: Heed | None = None
+
+
 def _copy_numbered(cursor: db.Cursor, table: db.Composable, number: int, file: DumpFile, gate: Rejects) -> FileCount:
     cursor.execute(db.statement("number_file", table=table, column=db.identifier("file")), {"number": number})
-    return _copy_file(cursor, table, file, gate)
+    return _copy_file(_Into(cursor, table), file, gate)
 
 
-def _copy_file(cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
+def _copy_file(into: _Into, file: DumpFile, gate: Rejects) -> FileCount:
     before = len(gate.rejects)
     try:
-        with db.savepoint(cursor, "file"):
-            return _copy_by(_copy_blocks, cursor, table, file, gate)
+        with db.savepoint(into.cursor, "file"):
+            return _copy_by(_copy_blocks, into, file, gate)
     except db.REFUSED:
         LOGGER.warning(say("line by line", table=REQUESTS, file=file.name))
         del gate.rejects[before:]
-        return _copy_by(_copy_lines, cursor, table, file, gate)
+        return _copy_by(_copy_lines, into, file, gate)
 
 
-_Way = Callable[[db.Cursor, db.Composable, DumpFile, BinaryIO, rows.Tally, rows.Reject], int]
+_Way = Callable[[_Into, DumpFile, BinaryIO, rows.Tally, rows.Reject], int]
 
 
-def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile, gate: Rejects) -> FileCount:
+def _copy_by(way: _Way, into: _Into, file: DumpFile, gate: Rejects) -> FileCount:
     tally, before = rows.Tally(), len(gate.rejects)
 
     def reject(number: int, reason: str) -> None:
@@ -256,21 +289,18 @@ def _copy_by(way: _Way, cursor: db.Cursor, table: db.Composable, file: DumpFile,
 
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
-        loaded = way(cursor, table, file, body, tally, reject)
+        loaded = way(into, file, body, tally, reject)
     demand_width(file, tally, gate.rejects[before:])
     rejected = len(gate.rejects) - before
-    if table == _TARGET and refusals.acting_on(cursor, REQUESTS):
-        refusals.demand_all(cursor, REQUESTS, loaded, tally.lines - tally.filtered - rejected)
+    if into.table == _TARGET and refusals.acting_on(into.cursor, REQUESTS):
+        refusals.demand_all(into.cursor, REQUESTS, loaded, tally.lines - tally.filtered - rejected)
     return reconciled(file, tally, loaded, rejected)
 
 
-def _copy_blocks(
-    cursor: db.Cursor, table: db.Composable, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject
-) -> int:
-    return db.copy_in(cursor, table, KEPT, rows.LineReader(kept_blocks(body, file, tally, reject)))
+def _copy_blocks(into: _Into, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject) -> int:
+    blocks = kept_blocks(body, file, tally, reject, into.heed)
+    return db.copy_in(into.cursor, into.table, KEPT, rows.LineReader(blocks))
 
 
-def _copy_lines(
-    cursor: db.Cursor, table: db.Composable, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject
-) -> int:
-    return copy_batches(cursor, table, KEPT, kept_lines(body, file, tally, reject), reject)
+def _copy_lines(into: _Into, file: DumpFile, body: BinaryIO, tally: rows.Tally, reject: rows.Reject) -> int:
+    return copy_batches(into.cursor, into.table, KEPT, kept_lines(body, file, tally, reject, into.heed), reject)

@@ -48,20 +48,28 @@ class _Layout:
     kept: Callable[[Sequence[bytes]], tuple[bytes, ...]]
 
 
-def kept_lines(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[tuple[int, bytes]]:
+Heed = Callable[[Sequence[bytes]], None]
+"""Is told the ids of rows that are kept, or refused only by a closer look, as the file spells them."""
+
+
+def kept_lines(
+    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, heed: Heed | None = None
+) -> Iterator[tuple[int, bytes]]:
     """The rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
 
     `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded.
     Raises DumpError when the file lacks a column.
     """
-    for numbers, block in _sifted(plain, file, tally, reject):
+    for numbers, block in _sifted(plain, file, tally, reject, heed):
         for number, line in zip(numbers, block.split(b"\n"), strict=False):
             yield number, line + b"\n"
 
 
-def kept_blocks(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[bytes]:
+def kept_blocks(
+    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, heed: Heed | None = None
+) -> Iterator[bytes]:
     """The same without numbers, many lines together."""
-    for _, block in _sifted(plain, file, tally, reject):
+    for _, block in _sifted(plain, file, tally, reject, heed):
         if block:
             yield block
 
@@ -70,7 +78,9 @@ _Sifted = tuple[list[int], bytes]
 """Numbers of lines, and these lines, each with its newline."""
 
 
-def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject) -> Iterator[_Sifted]:
+def _sifted(
+    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, heed: Heed | None
+) -> Iterator[_Sifted]:
     layout = _layout(file)
     for piece in pieces(plain):
         if piece is None:
@@ -84,7 +94,9 @@ def _sifted(plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Rej
             lines = [line.removesuffix(b"\r") for line in lines]
         first = tally.lines + 1
         tally.lines += len(lines)
-        numbers, kept = _sift(lines, first, layout, tally, reject)
+        numbers, ids, kept = _sift(lines, first, layout, tally, reject)
+        if heed:
+            heed(ids)
         block = _joined(kept)
         yield (numbers, block) if _is_plain(block) else _readable(numbers, kept, reject)
 
@@ -141,9 +153,10 @@ def _layout(file: DumpFile) -> _Layout:
 
 def _sift(
     lines: Sequence[bytes], first: int, layout: _Layout, tally: rows.Tally, reject: rows.Reject
-) -> tuple[list[int], list[bytes]]:
-    """Rule R1, line by line: the numbers and the lines of what is kept, without a look at their bytes."""
+) -> tuple[list[int], list[bytes], list[bytes]]:
+    """Rule R1, line by line: numbers, ids and lines of what is kept, without a look at their bytes."""
     numbers: list[int] = []
+    ids: list[bytes] = []
     kept: list[bytes] = []
     width, change, columns = layout.width, layout.change, layout.kept
     key, time, user, course, url, real_user, developer_key = layout.places
@@ -170,8 +183,9 @@ def _sift(
         else:
             fields[time] = fields[time][:_MILLISECONDS]
             numbers.append(number)
+            ids.append(fields[key])
             kept.append(b"\t".join(columns(fields)))
-    return numbers, kept
+    return numbers, ids, kept
 
 
 def _readable(numbers: Sequence[int], lines: Sequence[bytes], reject: rows.Reject) -> _Sifted:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.dumps import REQUEST, request_dump, request_line
-from tests.installation import rows
+from tests.installation import execute, rows
 from tests.nights import load
 from udecdash_updater import requests
 from udecdash_updater.settings import Settings
@@ -51,13 +51,16 @@ NIGHT = st.dictionaries(
     st.sampled_from([f"requests-0000{n}-{n}{n}.gz" for n in range(4)]), FILE, min_size=1, max_size=4
 )
 NIGHTS = st.lists(NIGHT, min_size=1, max_size=4)
-# Where little came, one connection stages it; else streams do. Both whatever comes.
-WAYS = (0, requests._LITTLE)
+# Where little came, one connection stages it, and a first load fills the index of ids on the way; else streams do, and
+# it is built afterwards. Both whatever comes.
+WAYS = ((0, 0), (requests._LITTLE, requests._MODEST))
+Way = tuple[int, int]
 
 
-def take(patch: pytest.MonkeyPatch, way: int) -> None:
+def take(patch: pytest.MonkeyPatch, way: Way) -> None:
     """Let loads go this way, whatever comes."""
-    patch.setattr(requests, "_LITTLE", way)
+    patch.setattr(requests, "_LITTLE", way[0])
+    patch.setattr(requests, "_MODEST", way[1])
 
 
 def model(nights: list[dict[str, list[Asked]]]) -> list[list[str]]:
@@ -92,7 +95,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 )
 @given(nights=NIGHTS, way=st.sampled_from(WAYS))
 def test_any_nights_of_the_web_log_load_each_request_once_in_load_order(
-    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], way: int
+    postgres: Settings, database: Connection, folders: Iterator[Path], nights: list[dict[str, list[Asked]]], way: Way
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         take(patch, way)
@@ -120,7 +123,7 @@ def judge(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_id_that_comes_again_at_another_time_is_the_same_request(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
     take(monkeypatch, way)
     first = request_line(id="a", timestamp="2021-04-01 10:00:00") + request_line(
@@ -136,9 +139,65 @@ def test_an_id_that_comes_again_at_another_time_is_the_same_request(
     assert found == [("a", "2021-04-01"), ("b", "2021-04-01"), ("c", "2021-06-02")]
 
 
+FOUND = """
+create table requests (local_id bigserial, id varchar(36), timestamp timestamp(3), user_id bigint, course_id bigint,
+    quiz_id bigint, discussion_id bigint, conversation_id bigint, assignment_id bigint, url text, user_agent text)
+"""
+NUMBERED = [request_line(id=f"{n}", course_id=f"{n % 3}") for n in range(30)]
+# What repeats of course 1 has the places that new requests of course 0 have in their own partition.
+REPEATED = {
+    "requests-1.gz": NUMBERED + NUMBERED[1::3],
+    "requests-2.gz": [
+        request_line(id=f"{n}", course_id="0", timestamp="2021-05-01 10:00:00")
+        for n in (*range(30, 50), *range(20, 30))
+    ],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("parted", [False, True], ids=["whole", "parted"])
+def test_of_requests_that_repeat_in_a_first_load_the_first_stays_also_where_partitions_have_equal_places(
+    postgres: Settings,
+    database: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Way,
+    parted: bool,
+) -> None:
+    take(monkeypatch, way)
+    if parted:
+        parts = "".join(f"create table p{n} partition of requests for values in ({n});" for n in range(3))
+        execute(database, f"{FOUND} partition by list (course_id); {parts}")
+    done = load(postgres, request_dump(tmp_path, {name: b"".join(lines) for name, lines in REPEATED.items()})).requests
+    assert [(count.loaded, count.repeated) for count in done.counts] == [(30, 10), (20, 10)]
+    found = rows(database, "select id, course_id, timestamp::date::text from requests order by local_id")
+    assert found == [(f"{n}", n % 3 if n < 30 else 0, "2021-04-01" if n < 30 else "2021-05-01") for n in range(50)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_id_that_is_written_in_two_ways_is_the_same_request(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    take(monkeypatch, way)
+    lines = request_line(id="abc") + request_line(id="\\141bc") + request_line(id="d")
+    done = load(postgres, request_dump(tmp_path, {"requests-1.gz": lines})).requests
+    assert [(count.loaded, count.repeated) for count in done.counts] == [(2, 1)]
+    assert rows(database, "select id from requests order by local_id") == [("abc",), ("d",)]
+
+
+def test_ids_that_are_uuids_are_the_same_however_they_are_written(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    execute(database, FOUND.replace("id varchar(36)", "id uuid"))
+    key = "0f0fe71a-2c23-a059-d710-81175b559639"
+    lines = request_line(id=key) + request_line(id=key.upper())
+    done = load(postgres, request_dump(tmp_path, {"requests-1.gz": lines})).requests
+    assert [(count.loaded, count.repeated) for count in done.counts] == [(1, 1)]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_months_of_history_come_again_in_other_files_beside_one_new_day(
-    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: int
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:
     take(monkeypatch, way)
     days = [f"2021-{month:02d}-{day:02d}" for month in range(1, 7) for day in range(1, 29)]
@@ -200,12 +259,6 @@ def test_rows_that_break_what_a_found_table_of_requests_asks_are_rejects_in_a_fi
             (4, "check violation (23514) at a_path"),
         ]
     assert rows(database, "select id from requests order by local_id") == [("1-1",), ("2-1",)]
-
-
-FOUND = """
-create table requests (local_id bigserial, id varchar(36), timestamp timestamp(3), user_id bigint, course_id bigint,
-    quiz_id bigint, discussion_id bigint, conversation_id bigint, assignment_id bigint, url text, user_agent text)
-"""
 
 
 def test_a_found_table_of_requests_may_be_partitioned_by_any_column(

@@ -79,6 +79,16 @@ ranked as (
 gone as (delete from requests r using ranked where r.local_id = ranked.local_id and copy > 1 returning r.local_id)
 select (select min(top) from unnest(%(tops)s::bigint[]) top where top >= local_id), count(*) from gone group by 1
 
+-- delete_suspected_rows: the same, where only some ids may stand twice; offset 0: each is looked up
+with ranked as materialized (
+    select found.part, found.place, row_number() over (partition by found.id order by found.local_id) as copy
+    from (select distinct id from unnest(string_to_array(%(ids)s, chr(10))) id) suspect
+    cross join lateral (select r.tableoid as part, r.ctid as place, r.local_id, r.id from requests r
+        where r.id = suspect.id offset 0) found),
+gone as (delete from requests where ctid = any (array(select place from ranked where copy > 1))
+    and (tableoid, ctid) in (select part, place from ranked where copy > 1) returning local_id) -- of partitions too
+select (select min(top) from unnest(%(tops)s::bigint[]) top where top >= local_id), count(*) from gone group by 1
+
 -- delete_repeated_requests: the same id twice in this load: the first in load order stays
 with many as materialized (
     select hashtextextended(id::text, 0) as mark from {staging} group by 1 having count(*) > 1),

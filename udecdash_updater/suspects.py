@@ -1,0 +1,35 @@
+"""Ids of requests that may have come before, told while they pass: only these need be looked for in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_BITS = 1 << 26  # of 1.5 million ids, one in a hundred meets another's bit
+_MOST = 50_000  # more are not worth being looked up one by one
+
+
+class Suspects:
+    """Remembers a bit for each id that passed; an id whose bit is set is a suspect, wrongly now and then.
+
+    `ids` are the suspects; None as soon as they are too many, or when an id is written with a backslash, and so
+    may be the same as one that is written otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._set = bytearray(_BITS >> 3)
+        self.ids: list[bytes] | None = []
+
+    def note(self, ids: Sequence[bytes]) -> None:
+        """These ids pass, as a file spells them."""
+        if self.ids is None:
+            return
+        bits, suspect = self._set, self.ids.append
+        for one in ids:
+            place = hash(one) & (_BITS - 1)
+            bit = 1 << (place & 7)
+            if bits[place >> 3] & bit:
+                suspect(one)
+            else:
+                bits[place >> 3] |= bit
+        if len(self.ids) > _MOST or b"\\" in b"".join(ids):
+            self.ids = None
