@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
@@ -22,6 +22,7 @@ from udecdash_updater.resources import Resources
 from udecdash_updater.settings import Settings
 from udecdash_updater.weblog import Request
 
+_CONNECT_SECONDS = 60
 _READ = """
 select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id, assignment_id, url, user_agent
 from requests where course_id = %s order by local_id
@@ -44,12 +45,23 @@ _DAY = "insert into course_interactions values (%s, %s, 202103, %s) on conflict 
 _MISS = "insert into unprocessable_interactions (course_id, user_id, url, log) values (%s, %s, %s, '{}')"
 
 
-def ours(settings: Settings, groups: Sequence[Sequence[int]], *, one_core: bool = False) -> Told:
-    """A worker's work on courses, those of a group together: rows in the database to interactions in the tables."""
-    with db.opened(settings, name=db.WORKER, patient=True) as connection, _measured(connection, one_core) as told:
-        for group in groups:
-            while any(done.left for done in course.process_slice(connection, settings, 1, group)):
-                pass
+def ours(
+    settings: Settings,
+    groups: Sequence[Sequence[int]],
+    *,
+    one_core: bool = False,
+    ready: Callable[[], object] = lambda: None,
+) -> Told:
+    """A worker's work on courses, those of a group together: rows in the database to interactions in the tables.
+
+    `ready` is called when the worker is connected, before anything is measured.
+    """
+    with db.opened(settings, name=db.WORKER, patient=True) as connection:
+        ready()
+        with _measured(connection, one_core) as told:
+            for group in groups:
+                while any(done.left for done in course.process_slice(connection, settings, 1, group)):
+                    pass
     return told
 
 
@@ -100,12 +112,17 @@ def _processor(process: int) -> float:
 
 
 def side_by_side(settings: Settings, shares: Sequence[Sequence[int]]) -> Told:
-    """A worker for each share of the courses, all at once, one course after the other; each connects for itself."""
+    """A worker for each share of the courses, all at once, one course after the other, from when all are connected."""
     context = get_context("fork")
-    workers = [context.Process(target=ours, args=(settings, [[number] for number in share])) for share in shares]
-    began = time.perf_counter()
+    ready = context.Barrier(len(shares) + 1, timeout=_CONNECT_SECONDS)
+    workers = [
+        context.Process(target=ours, args=(settings, [[number] for number in share]), kwargs={"ready": ready.wait})
+        for share in shares
+    ]
     for worker in workers:
         worker.start()
+    ready.wait()
+    began = time.perf_counter()
     for worker in workers:
         worker.join()
     return {"seconds": time.perf_counter() - began}
