@@ -259,16 +259,21 @@ def measure(postgres: Server, ours: Settings, theirs: Client, served: Path, roun
 def second_night(
     postgres: Server, ours: Settings, theirs: Client, served: Path, run: int, query: dict[str, str]
 ) -> dict[str, float]:
-    """The second night of all three, each on a copy of what the first one left."""
-    again = {name: create_database(postgres, f"{name}_again", model=name) for name in ("ours", "bare", "indexed")}
+    """The second night of all three, each on a copy of what the first one left, made right before it."""
+
+    def again(name: str) -> Settings:
+        return create_database(postgres, f"{name}_again", model=name)
+
+    def synced(name: str, what: str) -> float:
+        copy = again(name)
+        return timed(f"night 2, the client: syncdb, {what}", lambda: theirs.run("syncdb", copy))
+
     found = {
         "fetch": timed("night 2, the client: incremental", lambda: fetch(theirs, ours, served, "incremental", query)),
-        "bare": timed("night 2, the client: syncdb, as it comes", lambda: theirs.run("syncdb", again["bare"])),
-        "indexed": timed(
-            "night 2, the client: syncdb, with our indexes", lambda: theirs.run("syncdb", again["indexed"])
-        ),
+        "bare": synced("bare", "as it comes"),
+        "indexed": synced("indexed", "with our indexes"),
     }
-    return found | of_ours(2, ours.model_copy(update={"db_name": again["ours"].db_name}), run)
+    return found | of_ours(2, ours.model_copy(update={"db_name": again("ours").db_name}), run)
 
 
 def at_night(served: Path, api: Running, night: int, query: dict[str, str]) -> str:
