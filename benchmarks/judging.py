@@ -23,6 +23,7 @@ from udecdash_updater.settings import Settings
 from udecdash_updater.weblog import Request
 
 _CONNECT_SECONDS = 60
+_TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds; what took less is told as one
 _READ = """
 select local_id, id, timestamp::text, user_id, course_id, quiz_id, discussion_id, assignment_id, url, user_agent
 from requests where course_id = %s order by local_id
@@ -90,7 +91,7 @@ def _measured(connection: db.Connection, one_core: bool) -> Iterator[dict[str, f
     with _pinned((os.getpid(), server) if one_core else ()):
         began, client, served = time.perf_counter(), time.process_time(), _processor(server)
         yield told
-        told["server"] = _processor(server) - served
+        told["server"] = max(_processor(server) - served, _TICK)
         told["client"] = time.process_time() - client
         told["seconds"] = time.perf_counter() - began
 
@@ -108,7 +109,7 @@ def _pinned(processes: Sequence[int]) -> Iterator[None]:
 def _processor(process: int) -> float:
     """The seconds of processor time that a process has had."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) * _TICK
 
 
 def side_by_side(settings: Settings, shares: Sequence[Sequence[int]]) -> Told:
