@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from udecdash_updater import (
     canvas,
+    copying,
     course,
     dashboard,
     db,
@@ -25,7 +28,9 @@ from udecdash_updater import (
 )
 from udecdash_updater.accounts import Published
 from udecdash_updater.demo.university import generate
+from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.options import RunOptions
+from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.requests import RequestsLoaded
 from udecdash_updater.settings import Settings
 
@@ -123,3 +128,24 @@ def mini_dump(folder: Path, tables_: dict[str, list[tuple[str, str]]], files: di
         for name, content in named.items():
             write_archive(folder / table / name, content)
     return folder
+
+
+def watch_copies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tables whose files are read as a whole by COPY from now on, as they come."""
+    seen: list[str] = []
+    whole = copying.copy_file
+
+    def watched(
+        cursor: db.Cursor,
+        table: Table,
+        staging: db.Composable,
+        file: DumpFile,
+        gate: Rejects,
+        wordy: Mapping[str, bool],
+        refused: Mapping[str, str] | None,
+    ) -> FileCount:
+        seen.append(table.name)
+        return whole(cursor, table, staging, file, gate, wordy, refused)
+
+    monkeypatch.setattr("udecdash_updater.staging.copy_file", watched)
+    return seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import execute, rows
-from tests.nights import Loaded, load, mini_dump
-from udecdash_updater import copying, db, lines, touched
-from udecdash_updater.dump import DumpFile, Table
+from tests.nights import Loaded, load, mini_dump, watch_copies
+from udecdash_updater import db, lines, touched
 from udecdash_updater.errors import ImplausibleError
-from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.settings import Settings
 
 TABLE, OTHER, PAIRS = "item_dim", "course_section_dim", "conversation_message_participant_fact"
@@ -69,23 +67,7 @@ def site(postgres: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tables whose files were read as a whole by COPY."""
-    seen: list[str] = []
-    whole = copying.copy_file
-
-    def watched(
-        cursor: db.Cursor,
-        table: Table,
-        staging: db.Composable,
-        file: DumpFile,
-        gate: Rejects,
-        wordy: Mapping[str, bool],
-        refused: Mapping[str, str] | None,
-    ) -> FileCount:
-        seen.append(table.name)
-        return whole(cursor, table, staging, file, gate, wordy, refused)
-
-    monkeypatch.setattr("udecdash_updater.staging.copy_file", watched)
-    return seen
+    return watch_copies(monkeypatch)
 
 
 def changes(done: Loaded, table: str = TABLE) -> tuple[int, int, int, int]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import execute, rows
-from tests.nights import Loaded, load, mini_dump
-from udecdash_updater import copying, db, lines, prints, tables
+from tests.nights import Loaded, load, mini_dump, watch_copies
+from udecdash_updater import db, lines, prints, tables
 from udecdash_updater.accounts import Published
-from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.settings import Settings
 
 TABLE = "quiz_question_answer_dim"
@@ -32,9 +30,9 @@ FIRST = [line(n % 40, f"t{n % 3}") for n in range(200)]  # 120 different ones, 8
 class Site:
     """A database whose nights hold these lines, and the tables that each night read by COPY."""
 
-    def __init__(self, postgres: Settings, database: Connection, folder: Path) -> None:
+    def __init__(self, postgres: Settings, database: Connection, folder: Path, copied: list[str]) -> None:
         self._postgres, self._database, self._folder, self._night = postgres, database, folder, 0
-        self.copied: list[str] = []
+        self.copied = copied
 
     def night(self, told: list[bytes], *, cut: int = 50) -> Loaded:
         """The table holds what these lines say, each as often as it stands there. `cut`: where a second file begins."""
@@ -51,22 +49,7 @@ class Site:
 
 @pytest.fixture
 def site(postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    site, whole = Site(postgres, database, tmp_path), copying.copy_file
-
-    def watched(
-        cursor: db.Cursor,
-        table: Table,
-        staging: db.Composable,
-        file: DumpFile,
-        gate: Rejects,
-        wordy: Mapping[str, bool],
-        refused: Mapping[str, str] | None,
-    ) -> FileCount:
-        site.copied.append(table.name)
-        return whole(cursor, table, staging, file, gate, wordy, refused)
-
-    monkeypatch.setattr("udecdash_updater.staging.copy_file", watched)
-    return site
+    return Site(postgres, database, tmp_path, watch_copies(monkeypatch))
 
 
 def changes(done: Loaded) -> tuple[int, int, int]:
