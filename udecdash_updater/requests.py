@@ -104,6 +104,7 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
     gate = Rejects(REQUESTS, settings.max_rejected_rows)
     with db.transaction(connection) as cursor:
         watched = _begin(cursor, settings)
+        db.run(cursor, "drop_requests_time")
         suspects = _suspects(cursor, files)
         db.run(cursor, "forget_requested_courses")
         db.run(cursor, "forget_marks")
@@ -131,7 +132,8 @@ def _delete_repeated(cursor: db.Cursor, tops: Sequence[int], suspects: Suspects 
     """Of each id the first request stays; how many went, by the newest local_id of their file."""
     if suspects is None or suspects.ids is None:
         return db.rows(cursor, "delete_repeated_rows", {"tops": tops})
-    ids = b"\n".join(suspects.ids).decode()
+    # What is no text was refused, and is nowhere to be found.
+    ids = b"\n".join(one for one in suspects.ids if b"\x00" not in one and rows.is_utf8(one)).decode()
     return db.rows(cursor, "delete_suspected_rows", {"tops": tops, "ids": ids}) if ids else []
 
 

@@ -185,6 +185,26 @@ def test_an_id_that_is_written_in_two_ways_is_the_same_request(
     assert rows(database, "select id from requests order by local_id") == [("abc",), ("d",)]
 
 
+def test_an_emptied_table_with_the_index_of_earlier_versions_takes_repeated_requests(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    load(postgres, request_dump(tmp_path / "1", {"requests-1.gz": request_line(id="a")}))
+    execute(database, "create unique index requests_timestamp_id_index on requests (timestamp, id); truncate requests")
+    done = load(postgres, request_dump(tmp_path / "2", {"requests-2.gz": request_line(id="b") * 2})).requests
+    assert [(count.loaded, count.repeated) for count in done.counts] == [(1, 1)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ids_that_are_no_text_are_rejects_however_often_they_come(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    take(monkeypatch, way)
+    odd = request_line(id="nul").replace(b"nul", b"n\x00l") + request_line(id="latin").replace(b"latin", b"lat\xedn")
+    lines = odd * 2 + request_line(id="a") * 2
+    done = load(postgres, request_dump(tmp_path, {"requests-1.gz": lines})).requests
+    assert [(count.loaded, count.repeated, count.rejected) for count in done.counts] == [(1, 1, 4)]
+
+
 def test_ids_that_are_uuids_are_the_same_however_they_are_written(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:

@@ -28,6 +28,9 @@ from (select pg_get_serial_sequence('requests', 'local_id') as name, (select max
 where found.name is not null and found.top is not null
   and found.top > coalesce(pg_sequence_last_value(found.name::regclass), 0)
 
+-- drop_requests_time: what earlier versions made would refuse repeated requests of an emptied table
+drop index if exists requests_timestamp_id_index
+
 -- forget_requested_courses: an empty table begins anew, whatever it held before
 delete from udecdash.course_requests
 
