@@ -210,11 +210,12 @@ def verify(files: Iterable[DumpFile], *, threads: int = 2) -> tuple[list[DumpFil
     """Read each file to its end. The sound ones, and the damaged ones, each with what is wrong.
 
     Where there is more than one requests file, the sound ones come with their earliest timestamp, by which they are
-    loaded in order (rule R14); archives of full tables come with a digest of their content.
+    loaded in order (rule R14); archives of full tables come with a digest of their content. `threads` read, two at
+    least.
     """
     listed = list(files)
     in_order = sum(file.table == REQUESTS for file in listed) > 1
-    with ThreadPoolExecutor(max(2, threads)) as pool:  # not a matter of PostgreSQL's connections
+    with ThreadPoolExecutor(max(2, threads)) as pool:
         verdicts = list(zip(listed, pool.map(lambda file: _read_through(file, in_order=in_order), listed), strict=True))
     sound = [verdict for _, verdict in verdicts if isinstance(verdict, DumpFile)]
     return sound, {file: verdict for file, verdict in verdicts if not isinstance(verdict, DumpFile)}

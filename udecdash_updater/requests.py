@@ -66,8 +66,9 @@ def load(
 ) -> RequestsLoaded:
     """Load the request files given, in the order of rule R14: all of them in one transaction, or nothing.
 
-    An empty table is filled directly and gets its indexes afterwards; to a full one, what is new is appended from
-    staging. Raises DumpError when too many lines cannot be loaded, DatabaseError when PostgreSQL fails.
+    An empty table is filled directly, and what it lacks of indexes is built on the way or afterwards; to a full one,
+    what is new is appended from staging. Raises DumpError when too many lines cannot be loaded, DatabaseError when
+    PostgreSQL fails.
     """
     with db.told("loading requests"), db.opened(settings) as connection:
         return load_by(connection, settings, dump, files, run, also)

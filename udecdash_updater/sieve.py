@@ -57,8 +57,8 @@ def kept_lines(
 ) -> Iterator[tuple[int, bytes]]:
     """The rows that are kept, each with its number in the file, as lines for COPY of the columns KEPT.
 
-    `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded.
-    Raises DumpError when the file lacks a column.
+    `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded, `heed` the ids as they
+    pass. Raises DumpError when the file lacks a column.
     """
     for numbers, block in _sifted(plain, file, tally, reject, heed):
         for number, line in zip(numbers, block.split(b"\n"), strict=False):
