@@ -42,22 +42,23 @@ create index on module_item_dim (course_id);
 analyze;
 insert into udecdash.table_loads select 1, 'course_dim', now(), 100, 100, 0, 0;
 """
-# A third names nothing; the rest name popular items again and again, in each of the ways that the rules know.
+# A third names nothing; the rest name popular items of the course again and again, in each of the rules' ways.
 _REQUESTS = """
 insert into requests (id, timestamp, user_id, course_id, quiz_id, url, user_agent)
 select gen_random_uuid(), %(begin)s::timestamp + n * interval '1.37 seconds', 1 + (n * 7919) %% 400, c,
     case n %% 12 when 10 then 1 + (n * 13) %% 60 end,
     '/courses/' || c + 100 || case n %% 12
-        when 0 then '/pages/page-' || (n * 31) %% 150 when 1 then '/files/' || 1000001 + (n * 17) %% 150
-        when 2 then '/quizzes/' || 1000001 + (n * 13) %% 60 when 3 then '/assignments/' || 1000001 + (n * 11) %% 60
-        when 4 then '/discussion_topics/' || 1000001 + (n * 19) %% 60
-        when 5 then '/files/' || 1000001 + (n * 17) %% 150 || '/download?download_frd=1'
+        when 0 then '/pages/page-' || (n * 31) %% 150 when 1 then '/files/' || own + (n * 17) %% 150
+        when 2 then '/quizzes/' || own + (n * 13) %% 60 when 3 then '/assignments/' || own + (n * 11) %% 60
+        when 4 then '/discussion_topics/' || own + (n * 19) %% 60
+        when 5 then '/files/' || own + (n * 17) %% 150 || '/download?download_frd=1'
         when 6 then '/grades' when 7 then '/modules' when 8 then '' when 9 then '/modules/items/' || 1000001 + n %% 97
         when 10 then '/quizzes' else (array['/external_tools/1000007', '/external_tools/7.5', '/quizzes/syllabus',
             '/files/999/preview', '/users/7', '/announcements'])[1 + n / 12 %% 6] end,
     (array['Mozilla/5.0 (Linux; Android 10) Mobile', 'Mozilla/5.0 (X11; Linux x86_64)', 'Mozilla/5.0 (Windows NT 10)',
         null])[1 + n / 12 %% 4]
-from generate_series(1, %(requests)s) n, generate_series(%(first)s, %(last)s) c order by n, c
+from generate_series(1, %(requests)s) n, generate_series(%(first)s, %(last)s) c,
+    lateral (select 1000001 + c %% 100 * 200) items (own) order by n, c
 """
 _COUNT = """
 insert into udecdash.course_requests select course_id, max(local_id), count(*) from requests group by 1

@@ -51,6 +51,21 @@ def joined(source: Path, target: Path, times: int) -> Path:
     return target
 
 
+def halves(file: Path) -> tuple[Path, Path]:
+    """An unpacked file's lines, cut in two beside it."""
+    content = file.read_bytes()
+    middle = content.index(b"\n", len(content) // 2) + 1
+    first, second = file.with_suffix(".1"), file.with_suffix(".2")
+    first.write_bytes(content[:middle])
+    second.write_bytes(content[middle:])
+    return first, second
+
+
+def count(file: Path) -> int:
+    """The lines of an unpacked file."""
+    return file.read_bytes().count(b"\n")
+
+
 Chosen = Callable[[int, int], bool]
 """Whether to change the line with this number of so many."""
 

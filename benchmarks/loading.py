@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import data, ground, topics
+from benchmarks import data, first_loads, ground, later_nights
 from benchmarks.ground import Server
 from benchmarks.topics import Bench, Line
 
@@ -37,14 +37,14 @@ class Topic:
 
 
 TOPICS = (
-    Topic("requests", topics.requests),
-    Topic("tables", topics.tables),
-    Topic("original", topics.original),
-    Topic("night", topics.night),
-    Topic("history", topics.history),
-    Topic("readers", topics.readers),
-    Topic("memory", topics.memory),
-    Topic("checks", topics.checks),
+    Topic("requests", first_loads.requests),
+    Topic("tables", first_loads.tables),
+    Topic("original", first_loads.original),
+    Topic("night", later_nights.night),
+    Topic("history", later_nights.history),
+    Topic("readers", later_nights.readers),
+    Topic("memory", first_loads.memory),
+    Topic("checks", first_loads.checks),
 )
 
 

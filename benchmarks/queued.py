@@ -1,4 +1,4 @@
-"""Small courses through Redis to one real worker: how much of the time is not the jobs' own."""
+"""Small courses through Redis to real workers: how much of the time is not the jobs' own, what a second one adds."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def redis_server(folder: Path) -> Iterator[SecretStr]:
             process.terminate()
 
 
-def drained(settings: Settings) -> Told:
-    """From the moment at which a night begins to enqueue until its last job has ended; one worker listens already."""
+def drained(settings: Settings, workers: int = 1) -> Told:
+    """From the moment at which a night begins to enqueue until its last job has ended; the workers listen already."""
     with ground.session(settings) as cursor:
         cursor.execute(_BEGIN)
-    with _worker(settings):
+    with _listening(settings, workers):
         began = time.perf_counter()
         dispatch.enqueue(settings, 1, awaited=True)
         dispatch.wait(settings, 1)
@@ -55,17 +55,16 @@ def drained(settings: Settings) -> Told:
 
 
 @contextlib.contextmanager
-def _worker(settings: Settings) -> Iterator[None]:
+def _listening(settings: Settings, workers: int) -> Iterator[None]:
     command = [sys.executable, "-m", "udecdash_updater.worker"]
-    with redis.Redis.from_url(settings.redis_url.get_secret_value()) as client:
+    with contextlib.ExitStack() as ends, redis.Redis.from_url(settings.redis_url.get_secret_value()) as client:
         client.flushall()
         environment = worker_environment(settings)
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-            try:
-                _await(lambda: bool(get_keys(connection=client)))
-                yield
-            finally:
-                process.terminate()
+        for _ in range(workers):
+            process = ends.enter_context(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
+            ends.callback(process.terminate)
+        _await(lambda: len(get_keys(connection=client)) == workers)
+        yield
 
 
 def _await(ready: Callable[[], bool]) -> None:

@@ -32,6 +32,9 @@ from unnest(%(courses)s::bigint[]) course
 -- unlock_courses: give all of them back
 select pg_advisory_unlock_all()
 
+-- flush_later: this transaction's commit does not wait for the disk
+set local synchronous_commit = off
+
 -- course_progress: how far the courses are, as course.Progress has it
 select d.id, coalesce(r.newest, 0), coalesce(r.total, 0), coalesce(c.mark, 0), coalesce(c.total, 0),
     case when coalesce(r.total, 0) - coalesce(c.total, 0) > %(slice)s then (
