@@ -84,7 +84,7 @@ def changed(source: Path, target: Path, chosen: Chosen) -> Path:
     """A copy of the tables in which the chosen lines differ, each in a text or a number of its own."""
     found = dump.read(source)
     for table in found.full_tables():
-        place, value = _changeable(table)
+        place, value = changeable(table)
         for file in found.files[table.name]:
             content = gzip.decompress(file.path.read_bytes()).split(b"\n")
             for number in range(len(content) - 1):
@@ -99,8 +99,8 @@ def changed(source: Path, target: Path, chosen: Chosen) -> Path:
     return target
 
 
-def _changeable(table: dump.Table) -> tuple[int, bytes]:
-    """A column of which any value may be any other; 0 where there is none."""
+def changeable(table: dump.Table) -> tuple[int, bytes]:
+    """The place of a column of which any value may be any other, and another value; 0 where there is none."""
     for kind, value in (("datetime", b"2021-06-01 10:00:00.123"), ("timestamp", b"2021-06-01 10:00:00.123"),
                         ("text", b"changed"), ("varchar", b"changed"), ("int", b"77"), ("double precision", b"7.5"),
                         ("boolean", b"\\N"), ("bigint", b"77")):  # fmt: skip

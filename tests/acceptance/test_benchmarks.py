@@ -22,7 +22,7 @@ def test_both_sides_of_each_ratio_run_and_stand_in_the_results(tmp_path: Path) -
     asked = ["--requests", "300", "--students", "8", "--rounds", "1", "--only", "requests", "night", "checks"]
     assert loading.main([*asked, "--out", str(out)]) == 0
     rows = [line for line in out.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][2:]
-    assert [row.split("|")[1].strip() for row in rows] == ["requests"] * 3 + ["night"] * 4 + ["checks"] * 3
+    assert [row.split("|")[1].strip() for row in rows] == ["requests"] * 3 + ["night"] * 6 + ["checks"] * 3
     assert all(re.search(r"\*\*[\d.e+-]+\*\* \([\d.e+-]+ to [\d.e+-]+\)", row) for row in rows)
 
 
