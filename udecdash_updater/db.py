@@ -22,7 +22,7 @@ from psycopg2 import errorcodes, sql
 
 from udecdash_updater import meter
 from udecdash_updater.errors import DatabaseError, TableError
-from udecdash_updater.language import Both, say
+from udecdash_updater.language import Both, Told, say
 from udecdash_updater.settings import Settings
 
 Connection = psycopg2.extensions.connection
@@ -151,10 +151,15 @@ def told(doing: str) -> Iterator[None]:
         yield
     except REFUSED as error:
         why = reason(error) + (f" of {error.diag.table_name}" if error.diag.table_name else "")
-        hint = say("table referred hint") if isinstance(error, psycopg2.errors.ForeignKeyViolation) else ""
-        raise TableError(Both(f"{doing}: {why}", why), hint=hint) from None
+        raise TableError(Both(f"{doing}: {why}", why), hint=_refused_hint(error)) from None
     except psycopg2.Error as error:
         raise DatabaseError(Both(f"{doing}: {(why := reason(error))}", why)) from None
+
+
+def _refused_hint(error: psycopg2.Error) -> Told:
+    if isinstance(error, psycopg2.errors.ForeignKeyViolation):
+        return say("table referred hint")
+    return say("table swap hint", table=error.diag.table_name) if isinstance(error, TAKEN) else ""
 
 
 def reason(error: psycopg2.Error) -> str:

@@ -2,7 +2,8 @@
 
 PostgreSQL asks for unique values row by row, so rows of which each takes what another gives up first step aside: what
 they give up becomes NULL, and then the update finds room. Only when the update has failed for that, and only where
-nobody would see it: no foreign key refers to the value itself, and no trigger or rule acts on the table.
+nobody would see it: foreign keys that refer to the value itself wait for the publish's end and do nothing but look, and
+no trigger or rule acts on the table.
 """
 
 from __future__ import annotations

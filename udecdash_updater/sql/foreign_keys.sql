@@ -12,10 +12,11 @@ where k.contype = 'f' and k.conparentid = 0 and c.relnamespace = to_regnamespace
   and c.relname = any (%(tables)s)
 order by c.relname, k.conname
 
--- referred_columns: the columns of a table of DB_SCHEMA that foreign keys refer to
+-- referred_columns: the columns of a table of DB_SCHEMA to which foreign keys refer that do not wait, or act on an update
 select distinct a.attname::text from pg_constraint k
 join pg_attribute a on a.attrelid = k.confrelid and a.attnum = any (k.confkey)
 where k.contype = 'f' and k.confrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
+  and not (k.condeferrable and k.confupdtype = 'a')
 
 -- make_deferrable: others see no difference; a transaction that asks for it is judged at its end
 alter table {table} alter constraint {key} deferrable initially immediate
