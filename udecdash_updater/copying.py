@@ -54,6 +54,7 @@ def _copy_plainly(cursor: db.Cursor, staging: db.Composable, file: DumpFile, wor
         loaded = db.copy_in(cursor, staging, file.columns, reader)
         if loaded != reader.lines:
             raise _MiscountError
+    file.demand_as_found()
     return FileCount(file, loaded, loaded)
 
 
@@ -80,6 +81,7 @@ def _copy_carefully(
         else:
             kept = _without_refused(table, file, refused, kept, reject)
             loaded = copy_batches(cursor, staging, file.columns, kept, reject)
+    file.demand_as_found()
     demand_width(file, tally, gate.rejects[before:])
     return reconciled(file, tally, loaded, len(gate.rejects) - before)
 

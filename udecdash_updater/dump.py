@@ -71,7 +71,15 @@ class DumpFile:
 
     def is_as_found(self) -> bool:
         """Whether nobody has changed an unpacked file since; what an archive holds is known by its `content`."""
-        return not self.found or self.path.stat().st_ctime_ns == self.found
+        try:
+            return not self.found or self.path.stat().st_ctime_ns == self.found
+        except OSError:
+            return False
+
+    def demand_as_found(self) -> None:
+        """Raises DumpError where somebody has changed an unpacked file since: its columns may stand otherwise."""
+        if not self.is_as_found():
+            raise DumpError(say("file changed", path=self.path), hint=say("file changed hint"))
 
     @property
     def name(self) -> str:

@@ -293,6 +293,7 @@ def _copy_by(way: _Way, into: _Into, file: DumpFile, gate: Rejects) -> FileCount
     with rows.reading(file.path) as plain:
         body = rows.skip_header(plain) if file.header else plain
         loaded = way(into, file, body, tally, reject)
+    file.demand_as_found()
     demand_width(file, tally, gate.rejects[before:])
     rejected = len(gate.rejects) - before
     if into.table == _TARGET and refusals.acting_on(into.cursor, REQUESTS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from psycopg2.sql import SQL, Identifier
 
 from tests import truth
+from tests.dumps import REQUEST
 from tests.installation import rows
 from tests.nights import load, mini_dump, process
 from tests.nights import truth as told
 from tests.support import connect
+from udecdash_updater import dump
+from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.settings import Settings
 
@@ -127,6 +130,42 @@ def test_a_number_that_becomes_a_text_loads_its_numbers_and_names_the_lines_that
     assert rows(database, "select line, reason from udecdash.rejects") == [
         (2, "code: invalid text representation (22P02)")
     ]
+
+
+@pytest.mark.parametrize("kind", ["plain", "careful", "by lines", "requests"])
+def test_an_unpacked_file_whose_columns_move_between_its_header_and_its_load_is_refused_and_the_next_night_loads_it(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("udecdash_updater.lines.WORTH_KEEPING", 0)
+    table, columns = ("requests", REQUEST) if kind == "requests" else ("item_dim", ID)
+    folder = mini_dump(tmp_path, {table: columns}, {})
+    path, names = folder / f"{table}.txt", [name for name, _ in columns]
+
+    def write(order: list[str], *values: dict[str, str]) -> None:
+        lines = [order, *([line.get(name, "\\N") for name in order] for line in values)]
+        path.write_text("".join("\t".join(fields) + "\n" for fields in lines))
+
+    was = [{"id": n, "canvas_id": "9" + n, "timestamp": "2021-01-01 10:00:00", "user_id": "5", "course_id": "7",
+            "url": "/courses/7"} for n in "123"]  # fmt: skip
+    odd = [{"id": "no number", "canvas_id": "1"}] if kind == "careful" else []
+    write(names, *was, *odd)
+    if kind == "by lines":
+        load(postgres, folder, unpacked=folder)
+    pair = ("user_id", "course_id") if kind == "requests" else ("id", "canvas_id")
+    moved = [{pair[0]: pair[1], pair[1]: pair[0]}.get(name, name) for name in names]
+    with monkeypatch.context() as patched:
+        verify = dump.verify
+
+        def change(files: Sequence[DumpFile]) -> object:
+            write(moved, *was, *odd)
+            return verify(files)
+
+        patched.setattr(dump, "verify", change)
+        with pytest.raises(DumpError, match=rf"{table}.txt was changed while it was loaded"):
+            load(postgres, folder, unpacked=folder)
+    load(postgres, folder, unpacked=folder)
+    right = {tuple(int(line[name]) for name in pair) for line in was}
+    assert set(rows(database, f"select {', '.join(pair)} from {table}")) == right
 
 
 @pytest.mark.parametrize("columns", [[*ID, ("name", "varchar"), ("more", "varchar")], ID], ids=["more", "fewer"])
