@@ -16,6 +16,8 @@ from udecdash_updater import dap_tables, db, lines, prints, refusals
 from udecdash_updater.canvas import look
 from udecdash_updater.dap_ids import Ids
 from udecdash_updater.dump import Column, DumpFile, Table
+from udecdash_updater.errors import TableError
+from udecdash_updater.language import say
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount, Rejects
 from udecdash_updater.repeats import Waiting
@@ -79,12 +81,20 @@ def choose(loaded: Collection[str]) -> Chosen:
 
 
 def tables(cursor: db.Cursor, names: Sequence[str]) -> list[Table]:
-    """The relations with the columns that their statements give."""
+    """The relations with the columns that their statements give.
+
+    Raises TableError where a table that one is made of lost a column that Canvas no longer has: nothing brings it back.
+    """
     return [_table(cursor, name) for name in names]
 
 
 def _table(cursor: db.Cursor, name: str) -> Table:
-    db.run(cursor, "dap_no_rows", {"shard": 0}, query=db.statement(f"dap_{name}"))
+    try:
+        db.run(cursor, "dap_no_rows", {"shard": 0}, query=db.statement(f"dap_{name}"))
+    except db.UndefinedColumn as error:
+        sources = db.comma([dap_tables.named(source) for source in RELATIONS[name]]).as_string(cursor)
+        told = say("dap column gone", relation=name, tables=sources, why=db.reason(error))
+        raise TableError(told, hint=say("dap column gone hint", tables=sources)) from None
     columns = [Column(column.name, _type(name, column.name, column.type_code)) for column in cursor.description or ()]
     return Table(name, tuple(columns))
 

@@ -27,7 +27,7 @@ from udecdash_updater import (
 )
 from udecdash_updater.dap_relations import RELATIONS
 from udecdash_updater.dump import Table
-from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError
+from udecdash_updater.errors import DumpError, ImplausibleError, SettingsError, TableError
 from udecdash_updater.settings import Settings
 from udecdash_updater.staging import Staged
 
@@ -247,6 +247,29 @@ def test_a_column_that_canvas_removes_is_told_once_and_keeps_what_it_held(
     assert rows(database, "select id, name, workflow_state from course_dim order by 1") == kept
     put(tmp_path, "canvas.courses", ["meta.action\tkey.id\tvalue.name", "U\t8\tB3"], night=3, since=2)
     assert removed() == []
+
+
+def test_a_column_that_canvas_removed_and_somebody_dropped_ends_the_night_with_what_to_type(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tavailable"])
+    dap_nights.load(postgres, tmp_path)
+    put(tmp_path, "canvas.courses", ["meta.action\tkey.id\tvalue.name", "U\t8\tB2"], night=2, since=1)
+    dap_nights.load(postgres, tmp_path)
+    execute(database, "alter table udecdash_dap.courses drop workflow_state")
+    changes = put(tmp_path, "canvas.courses", ["meta.action\tkey.id\tvalue.name", "U\t8\tB3"], night=3, since=2)
+    with pytest.raises(TableError, match=r'course_dim .*"udecdash_dap"."courses": column c.workflow_state') as refused:
+        dap_nights.load(postgres, tmp_path)
+    typed, separator, _ = str(refused.value.hint()).partition(";")
+    execute(database, typed + separator)
+    with database.cursor() as cursor:
+        assert "canvas.courses" not in dap.since(cursor), "so it is fetched whole"
+    dap_batches.forget([changes])
+    put(tmp_path, "canvas.courses", ["key.id\tvalue.name", "7\tA", "8\tB3"], night=3)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name, workflow_state from course_dim order by 1") == [
+        (7, "A", None), (8, "B3", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("source", "outcome"), [("dap", "failed"), ("canvas-data-1", "OK")])
