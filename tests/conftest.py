@@ -22,6 +22,7 @@ from tests.mail import mail_server
 from tests.nights import load, make_nights, process
 from tests.support import connect, short_home
 from udecdash_updater import embedded
+from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
 _NUMBERS = itertools.count(1)
@@ -34,6 +35,15 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 # The same examples each time, so that a red test is the change's doing; UDECDASH_RANDOM=1 looks for new ones.
 hypothesis_settings.register_profile("ours", derandomize="UDECDASH_RANDOM" not in os.environ, deadline=None)
 hypothesis_settings.load_profile("ours")
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """The log is as it was when the test ends: commands set it up for what should be a process of their own."""
+    before = LOGGER.level, list(LOGGER.handlers), LOGGER.propagate
+    yield
+    LOGGER.setLevel(before[0])
+    LOGGER.handlers[:], LOGGER.propagate = before[1:]
 
 
 @pytest.fixture
