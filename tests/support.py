@@ -39,6 +39,18 @@ def short_home() -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def permissions_hold() -> Iterator[None]:
+    """This process as an account that may not read everything, until the block ends."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
 def until(done: Callable[[], bool], seconds: float = 60) -> bool:
     """Whether `done` becomes true; the limit only keeps a broken test from hanging."""
     limit = time.monotonic() + seconds

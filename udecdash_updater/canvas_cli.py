@@ -56,6 +56,16 @@ class CommandError(DownloadError):
         self.what = str(what)
 
 
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turns the operating system's refusal into DownloadError: the path and why."""
+    try:
+        yield
+    except OSError as error:
+        refused = say("unreadable", path=error.filename, why=because(error))
+        raise DownloadError(refused, hint=say("unreadable hint")) from None
+
+
 def check(settings: Settings) -> None:
     """See that the command and its config.js are there; warn where config.js saves elsewhere than PATH_DATA_FILES.
 
@@ -107,8 +117,9 @@ def unpack(settings: Settings, tables: Iterable[str]) -> Done:
     """
     wanted = sorted(set(tables))
     target = unpacked_folder(settings)
-    for table in wanted:
-        (target / f"{table}.txt").unlink(missing_ok=True)
+    with _told():
+        for table in wanted:
+            (target / f"{table}.txt").unlink(missing_ok=True)
     present = [table for table in wanted if _has_files(settings, table)]
     if not present:
         return Done(0, ())
@@ -175,6 +186,7 @@ def _outcome(command: str, code: int) -> Words:
     return say("cli exit code" if code > 0 else "cli signal", command=command, code=abs(code))
 
 
+@_told()
 def _command(settings: Settings) -> Path:
     given = settings.server_canvas_data_cli_command_path
     found = shutil.which(Path(given).expanduser()) if given else None
@@ -186,6 +198,7 @@ def _command(settings: Settings) -> Path:
     raise DownloadError(say("cli not executable" if there else "cli missing", name=_COMMAND, path=given))
 
 
+@_told()
 def _config_folder(settings: Settings) -> Path:
     folder = settings.path_canvas_config
     if folder is None:
@@ -207,11 +220,13 @@ def _data_files(settings: Settings) -> Path:
 def _alone(settings: Settings) -> Iterator[int]:
     """Only one canvasDataCli a data folder; the lock lies in PATH_CANVAS_CONFIG, where sync deletes nothing."""
     lock = _config_folder(settings) / ".udecdash-canvas-cli.lock"
-    try:
-        with programs.alone(lock) as leash:
-            yield leash
-    except programs.BusyError as busy:
-        raise DownloadError(say("cli busy", process=busy, path=lock.parent)) from busy
+    with contextlib.ExitStack() as held:
+        try:
+            with _told():
+                leash = held.enter_context(programs.alone(lock))
+        except programs.BusyError as busy:
+            raise DownloadError(say("cli busy", process=busy, path=lock.parent)) from busy
+        yield leash
 
 
 def _written(settings: Settings) -> int:
@@ -234,6 +249,7 @@ def _has_files(settings: Settings, table: str) -> bool:
     return next((_data_files(settings) / table).glob("*.gz"), None) is not None
 
 
+@_told()
 def _source(settings: Settings) -> str:
     """config.js without its comments."""
     text = (_config_folder(settings) / CONFIG).read_text(encoding="utf-8", errors="replace")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from udecdash_updater import (
     canvas,
@@ -102,14 +104,16 @@ def _full_files(found: Dump) -> list[DumpFile]:
 
 def _fetch_again(night: Night, damaged: dict[DumpFile, Told]) -> None:
     aside = night.data_files.parent / f".{night.data_files.name}-damaged"
-    moved = [(file, dump.set_aside(file, aside)) for file in damaged]
-    night.warn(say("damaged moved", count=len(moved), folder=aside))
+    moved: list[tuple[DumpFile, Path]] = []
     try:
+        for file in damaged:
+            moved.append((file, dump.set_aside(file, aside)))
+        night.warn(say("damaged moved", count=len(moved), folder=aside))
         canvas_cli.sync(night.settings)
     except UpdaterError:
         for file, place in moved:  # a dump without them would look whole
             if not file.path.exists():
-                place.replace(file.path)
+                shutil.move(place, file.path)
         raise
 
 

@@ -87,7 +87,7 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
     if folder and settings.from_dap:
         yield _batches(folder)
         return
-    if folder is None or (settings.enable_download and not (folder / "schema.json").exists()):
+    if folder is None or _none_yet(settings, folder):
         yield ok("dump", say("dump none"))
         return
     found = dump.read(folder)
@@ -99,6 +99,11 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
         yield warning("dump", told, say("dump old"), dump_age=age)
     else:
         yield ok("dump", told, dump_age=age)
+
+
+@dump.told()
+def _none_yet(settings: Settings, folder: Path) -> bool:
+    return settings.enable_download and not (folder / "schema.json").exists()
 
 
 def _batches(folder: Path) -> Finding:

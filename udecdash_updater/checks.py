@@ -9,7 +9,7 @@ from pathlib import Path
 from udecdash_updater import check_database, check_queue, check_site, config, db, ledger
 from udecdash_updater.errors import SettingsError, UpdaterError
 from udecdash_updater.findings import Finding, failed, ok
-from udecdash_updater.language import say
+from udecdash_updater.language import because, say
 from udecdash_updater.settings import Settings
 
 Check = Callable[[], Iterable[Finding]]
@@ -36,6 +36,9 @@ def _tried(name: str, check: Check) -> Iterator[Finding]:
             yield from check()
     except UpdaterError as error:
         yield failed(name, error)
+    except OSError as error:
+        refused = say("unreadable", path=error.filename, why=because(error))
+        yield failed(name, UpdaterError(refused, hint=say("unreadable hint")))
 
 
 def _site(settings: Settings, folder: Path) -> Iterator[Finding]:

@@ -167,10 +167,6 @@ def _only_archives(folder: Path) -> bool:
 
 def _move_aside(cleared: Cleared) -> bool:
     """Whether the folders were moved; not where the data folder is a file system of its own, without a sibling."""
-    if (cleared.data_files / _SCHEMA).is_file():
-        part = cleared.folder / ".part"
-        shutil.copy2(cleared.data_files / _SCHEMA, part)
-        part.rename(cleared.folder / _SCHEMA)
     for table in cleared.tables:
         try:
             (cleared.data_files / table).rename(cleared.folder / table)
@@ -180,6 +176,10 @@ def _move_aside(cleared: Cleared) -> bool:
             LOGGER.warning(say("own file system", folder=cleared.data_files))
             put_back(cleared)
             return False
+    if (cleared.data_files / _SCHEMA).is_file():  # after the folders: across file systems it could not come back
+        part = cleared.folder / ".part"
+        shutil.copy2(cleared.data_files / _SCHEMA, part)
+        part.rename(cleared.folder / _SCHEMA)
     LOGGER.info(say("folders wait", count=len(cleared.tables), folder=cleared.folder))
     return True
 

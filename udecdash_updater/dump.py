@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -102,12 +104,23 @@ class Dump:
         return [table for name, table in self.tables.items() if name != REQUESTS]
 
 
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turns the operating system's refusal into DumpError: the path, why, and whom it should let in."""
+    try:
+        yield
+    except OSError as error:
+        refused = say("unreadable", path=error.filename or "PATH_DATA_FILES", why=because(error))
+        raise DumpError(refused, hint=say("unreadable hint")) from None
+
+
+@told()
 def read(folder: Path, *, unpacked: Path | None = None, extension: str = "gz") -> Dump:
     """The dump in `folder`: <table>/<name>.gz by its schema.json; with `unpacked`, <table>.<extension> there instead.
 
     Only ordinary files are ever opened. What has an archive's name and is none is for `verify` to refuse; any other
     thing is named in `strangers`. Raises DumpError when there is no dump, when its schema.json cannot be understood,
-    and where an unpacked table is no ordinary file.
+    where an unpacked table is no ordinary file, and for what we may not look at.
     """
     if not folder.is_dir():
         raise DumpError(say("setting not folder", name="PATH_DATA_FILES", path=folder))
@@ -133,6 +146,7 @@ def only(found: Dump, names: Collection[str]) -> Dump:
     return replace(found, tables=tables, files={name: found.files[name] for name in tables})
 
 
+@told()
 def read_schema(path: Path) -> tuple[str, dict[str, Table]]:
     """The version and tables of a schema.json. Raises DumpError when it is missing or not one."""
     if not _is_ordinary(path):
@@ -258,10 +272,14 @@ def damaged_error(damaged: Mapping[DumpFile, Told]) -> DumpError:
 
 
 def set_aside(file: DumpFile, aside: Path) -> Path:
-    """Move a damaged file out of the dump into folder `aside`, so that the next sync fetches it again."""
-    aside.mkdir(mode=0o750, parents=True, exist_ok=True)
+    """Move a damaged file out of the dump into folder `aside`, so that the next sync fetches it again.
+
+    `aside` may lie on another file system. Raises DumpError where the file cannot be moved.
+    """
     target = aside / f"{file.table}--{file.name}"
-    file.path.replace(target)
+    with told():
+        aside.mkdir(mode=0o750, parents=True, exist_ok=True)
+        shutil.move(file.path, target)
     LOGGER.warning(say("was set aside", table=file.table, file=file.name, path=target))
     return target
 

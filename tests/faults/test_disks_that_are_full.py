@@ -74,6 +74,23 @@ def test_a_full_disk_under_the_data_folder_is_a_failed_download_and_the_next_nig
     assert truth.wrong_cumulative(database, told(small_nights / "night2")) == []
 
 
+def test_a_data_folder_that_is_a_file_system_of_its_own_is_cleaned_of_damaged_archives_but_not_cleared(
+    yesterday: Installation, services: Settings, database: Connection, small_nights: Path
+) -> None:
+    site = yesterday
+    with small_disk(site.data_files):
+        shutil.copytree(small_nights / "night1" / "dataFiles", site.data_files, dirs_exist_ok=True)
+        damaged = min(site.data_files.glob("enrollment_dim/*.gz"))
+        damaged.write_bytes(damaged.read_bytes()[:-9])
+        ended = site.run(10, CLEAR_DIRECTORIES_BEFORE_DOWNLOAD="True")
+        assert "is a file system of its own" in ended.log
+        aside = site.data_files.parent / f".{site.data_files.name}-damaged" / f"enrollment_dim--{damaged.name}"
+        assert aside.is_file()
+        assert not list(site.data_files.parent.glob(".udecdash-cleared-*"))
+    process(services, 2)
+    assert truth.wrong_night(database, told(small_nights / "night1")) == []
+
+
 ITEM = [("id", "bigint"), ("canvas_id", "bigint"), ("name", "varchar"), ("updated_at", "timestamp")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 from pathlib import Path
@@ -218,6 +219,25 @@ def test_a_folder_that_cannot_be_moved_is_told_and_all_are_back(
     with pytest.raises(DownloadError, match="cannot be cleared: Permission denied"):
         clearing.clear(settings)
     assert tree(data(settings)) == before
+
+
+def test_a_data_folder_that_is_a_file_system_of_its_own_is_left_as_it_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real = tree(data(settings)), {name: getattr(Path, name) for name in ("rename", "replace")}
+
+    def within(name: str, source: Path, target: Path) -> Path:
+        if source.is_relative_to(data(settings)) != target.is_relative_to(data(settings)):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(source))
+        moved: Path = real[name](source, target)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", lambda self, target: within("rename", self, target))
+    monkeypatch.setattr(Path, "replace", lambda self, target: within("replace", self, target))
+    assert clearing.clear(settings) is None
+    assert tree(data(settings)) == before
+    assert strangers(settings) == []
+    assert clearing.recover(settings) == 0
 
 
 def test_what_resists_deletion_is_warned_of_and_tried_again(
