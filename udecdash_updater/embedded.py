@@ -21,6 +21,7 @@ from udecdash_updater import group, guard
 from udecdash_updater.binaries import Account, find_redis
 from udecdash_updater.cluster import DATABASE, Cluster, open_cluster, owner_account
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, UpdaterError, WorkersError
+from udecdash_updater.group import escaped
 from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rooms import Rooms, end_former, home_lock, open_rooms, rooms_of_run, wait
@@ -179,13 +180,13 @@ def _write_config(settings: Settings, rooms: Rooms, cluster: Cluster | None, *, 
 def _daemon_section(rooms: Rooms) -> str:
     user = "user=root\n" if rooms.account else ""
     return (
-        f"[unix_http_server]\nfile={_value(rooms.control)}\nchmod=0700\n\n"
-        f"[supervisorctl]\nserverurl=unix://{_value(rooms.control)}\n\n"
+        f"[unix_http_server]\nfile={escaped(rooms.control)}\nchmod=0700\n\n"
+        f"[supervisorctl]\nserverurl=unix://{escaped(rooms.control)}\n\n"
         "[rpcinterface:supervisor]\n"
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
         f"[supervisord]\nnodaemon=true\nsilent=true\numask=077\nminfds=256\nminprocs=20\n{user}"
-        f"logfile={_value(rooms.log('supervisord'))}\nlogfile_maxbytes=5MB\nlogfile_backups=2\n"
-        f"pidfile={_value(rooms.sockets / 'supervisord.pid')}\nchildlogdir={_value(rooms.home / 'log')}\n"
+        f"logfile={escaped(rooms.log('supervisord'))}\nlogfile_maxbytes=5MB\nlogfile_backups=2\n"
+        f"pidfile={escaped(rooms.sockets / 'supervisord.pid')}\nchildlogdir={escaped(rooms.home / 'log')}\n"
     )
 
 
@@ -202,34 +203,29 @@ def _worker_sections(settings: Settings, rooms: Rooms) -> Iterator[str]:
             rooms,
             numprocs=str(count),
             process_name=f"{queue}_%(process_num)02d",
-            directory=_value(rooms.home),
+            directory=escaped(rooms.home),
             autostart="false",
             startretries="10",
             stopwaitsecs=str(min(_WORKER_STOP_SECONDS, settings.supervisor_timeout)),
             killasgroup="true",
-            stdout_logfile=_value(_value(rooms.home / "log")) + f"/worker-{queue}-%(process_num)02d.log",
+            stdout_logfile=escaped(escaped(rooms.home / "log")) + f"/worker-{queue}-%(process_num)02d.log",
         )
 
 
 def _program(name: str, command: list[str], rooms: Rooms, **options: str) -> str:
     lines = {
-        "command": _value(shlex.join(command)),
+        "command": escaped(shlex.join(command)),
         "directory": "/",
         "autorestart": "true",
         "startsecs": "1",
         "stopsignal": "TERM",
         "stopasgroup": "false",
         "redirect_stderr": "true",
-        "stdout_logfile": _value(_value(rooms.log(name))),  # supervisord expands this one twice
+        "stdout_logfile": escaped(escaped(rooms.log(name))),  # supervisord expands this one twice
         "stdout_logfile_maxbytes": "5MB",
         "stdout_logfile_backups": "2",
     } | options
     return f"[program:{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines.items())
-
-
-def _value(text: object) -> str:
-    """A value for supervisord's configuration, where a percent sign begins an expansion."""
-    return str(text).replace("%", "%%")
 
 
 # ---- the supervisord that runs it

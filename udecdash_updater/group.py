@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ GROUP = "udecdash-workers"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What differs from site to site: the command of Python, main.py's folder, the account, where logs go."""
+    """What differs from site to site: the command of Python, main.py's folder, the account, where logs go.
+
+    As supervisord's configuration has them.
+    """
 
     python: str
     folder: str
@@ -25,8 +29,13 @@ class Places:
 
 def places(folder: Path, account: str) -> Places:
     """Those of this installation, for a main.py in `folder`; logs lie beside it."""
-    here = str(folder.resolve()).replace("%", "%%")  # a percent sign begins an expansion
-    return Places(sys.executable.replace("%", "%%"), here, account, here)
+    here = escaped(folder.resolve())
+    return Places(escaped(shlex.quote(sys.executable)), here, account, escaped(here))  # logs' names are expanded twice
+
+
+def escaped(text: object) -> str:
+    """A value for supervisord's configuration, where a percent sign begins an expansion."""
+    return str(text).replace("%", "%%")
 
 
 def program(queue: str) -> str:

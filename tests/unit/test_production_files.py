@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import getpass
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +17,7 @@ from unittest import mock
 
 import pytest
 from click.testing import CliRunner
+from supervisor.options import ServerOptions
 
 from udecdash_updater import batches, group
 from udecdash_updater.cli import main
@@ -132,3 +136,21 @@ def test_each_queue_has_a_program_that_begins_with_it_and_outlives_its_jobs() ->
     for one in programs.values():
         assert int(one["stopwaitsecs"]) > batches._MOST_SECONDS
         assert (one["stopsignal"], one["stopasgroup"]) == ("TERM", "false")
+
+
+def test_supervisord_reads_the_workers_file_as_it_is_meant_whatever_the_folders_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "50% of a folder"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "executable", f"{folder}/bin/python")
+    text = group.configuration(Settings(queue_limits=(5,)), group.places(folder, getpass.getuser()))
+    config = tmp_path / "supervisord.conf"
+    config.write_text(f"[supervisord]\n{text}", encoding="utf-8")
+    options = ServerOptions()
+    options.realize(["-c", str(config)])
+    [found] = options.process_group_configs
+    for one in found.process_configs:
+        assert shlex.split(one.command)[:3] == [f"{folder}/bin/python", "-m", "udecdash_updater.worker"]
+        assert one.directory == str(folder)
+        assert Path(one.stdout_logfile).parent == folder
