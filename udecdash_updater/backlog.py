@@ -38,7 +38,7 @@ def read(settings: Settings) -> Backlog:
     with (
         contextlib.suppress(UpdaterError),  # the night's own stages tell of it
         db.told("reading the ledger"),
-        db.opened(settings) as connection,
+        db.opened(settings, name=db.READER) as connection,
         connection.cursor() as cursor,
     ):
         queues = tuple(Waiting(*row) for row in db.rows(cursor, "jobs_by_queue"))

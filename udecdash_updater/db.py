@@ -44,7 +44,8 @@ Composable = sql.Composable
 _GRANTS_PARAMETERS = 15
 HASHES_RECORDS = 14  # the first PostgreSQL that hashes whole rows
 LOADER = "udecdash-updater"  # the application_name of a run's sessions
-WORKER = "udecdash-updater worker"  # and that of jobs
+WORKER = "udecdash-updater worker"  # that of jobs
+READER = "udecdash-updater reader"  # and that of whoever only looks, which no run takes for a killed one's
 _CONNECT_TIMEOUT = 10
 _LOCK_TIMEOUT = "30s"
 # Classes of SQLSTATE whose message quotes values of rows: only the class's name is told.

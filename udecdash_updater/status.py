@@ -117,7 +117,7 @@ def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
     with (
         visited(settings) as found,
         db.told("reading the ledger"),
-        db.opened(found) as session,
+        db.opened(found, name=db.READER) as session,
         session.cursor() as cursor,
     ):
         db.run(cursor, "only_reading")

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.commands import call, document, start
 from tests.installation import CRON, ROOT, Installation, rows
 from tests.support import until
-from udecdash_updater import db, dump, figures, ledger, progress, status, terminal
+from udecdash_updater import checks, db, dump, figures, ledger, progress, report_page, status, terminal
 from udecdash_updater import rows as reading
 from udecdash_updater.errors import DumpError
 from udecdash_updater.language import say
@@ -213,3 +213,11 @@ def test_how_a_night_ended_is_told_in_the_language_of_whoever_asks(
     assert run.hint.es == "canvasDataCli sync terminó bien, pero no escribió /srv/schema.json."
     found = [(str(error), error.full("es"))]
     assert rows(database, "select message, message_es from udecdash.stages where outcome = 'failed'") == found
+
+
+def test_whoever_looks_on_as_a_run_begins_is_not_taken_for_a_killed_run(postgres: Settings) -> None:
+    ledger.open_run(postgres).close()
+    with checks._reading(postgres) as asking, report_page.alone(postgres):
+        ledger.open_run(postgres).close()
+        asking.execute("select count(*) from pg_stat_activity where application_name = %s", [db.READER])
+        assert asking.fetchall() == [(2,)]
