@@ -55,6 +55,8 @@ def judge(
     demands = Demands.of(table, found)
     if not key_of(table):
         return _judge_placed(cursor, table, found, differing, known, times, demands)
+    if differing.others:
+        _demand_readable(cursor, table, found, differing.others, demands)
     name = table.name.encode()
     there = (b"%b\tchanged\t%b\n" % (name, array) for array in arrays(differing.lines, demands))
     gone_ones = (b"%b\tgone\t%b\n" % (name, _key_alone(table, key)) for key in differing.gone)
@@ -75,6 +77,17 @@ def judge(
         newest = _newest_of_all(cursor, table, staging, times)
     taken = sum((kind.places for name, kind in kinds.items() if name in _WRITTEN), Decimal(0))
     return Judged(Changes(gone, new, changed, moved), newest, taken)
+
+
+def _demand_readable(cursor: db.Cursor, table: Table, found: Found, lines: Sequence[bytes], demands: Demands) -> None:
+    """Raises as `judge` does where a line could not be a row; none of them stays in staging."""
+    _copy(
+        cursor,
+        ("table_name", "kind", "fields"),
+        (b"%b\tother\t%b\n" % (table.name.encode(), array) for array in arrays(lines, demands)),
+    )
+    db.one(cursor, "read_differing", None, staging=source(table, found))
+    db.run(cursor, "forget_differing", {"table": table.name})
 
 
 def _copy(cursor: db.Cursor, columns: Sequence[str], told: Iterator[bytes]) -> None:

@@ -15,18 +15,21 @@ from udecdash_updater.rejects import FileCount
 from udecdash_updater.sieve import pieces
 
 BETWEEN = b"\t"  # the parts of a key
+MOST_REPEATED = 5_000  # keys, and lines that repeat one otherwise; each of them is looked at every night
 
 
 class Reading:
     """The lines of a table's files that are loaded, many at a time; those of `repeated` keys stand `apart`.
 
-    Afterwards `counts` tells what became of each line. Raises UnlikeError for a line longer than any row can be, and
-    where a file holds something else than `dump.verify` found in it.
+    Afterwards `counts` tells what became of each line, `others` which lines repeat a key and are not the line that
+    stands apart for it. Raises UnlikeError for a line longer than any row can be, where a file holds something else
+    than `dump.verify` found in it, and for too many `others`.
     """
 
     def __init__(self, table: Table, files: Sequence[DumpFile], repeated: frozenset[bytes]) -> None:
         self.counts: list[FileCount] = []
         self.apart: dict[bytes, bytes] = {}
+        self.others: list[bytes] = []
         self._table, self._files, self._repeated, self._keys = table, files, repeated, keys_in(table)
 
     def __iter__(self) -> Iterator[list[bytes]]:
@@ -52,8 +55,12 @@ class Reading:
             return lines, 0
         once, again = [line for line, own in zip(lines, keys, strict=True) if own not in self._repeated], 0
         for line, own in zip(lines, keys, strict=True):
-            if own in self._repeated and self.apart.setdefault(own, line) is not line:
+            if own in self._repeated and (first := self.apart.setdefault(own, line)) is not line:
                 again += 1
+                if line != first:
+                    self.others.append(line)
+        if len(self.others) > MOST_REPEATED:
+            raise UnlikeError
         return once, again
 
 

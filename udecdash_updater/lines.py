@@ -16,13 +16,12 @@ from udecdash_updater import db, places, rows
 from udecdash_updater.canvas import Found, key_of, look, look_at
 from udecdash_updater.dump import DumpFile, Table
 from udecdash_updater.line_blocks import Block, Keys, UnlikeError, Walk, made
-from udecdash_updater.line_reading import BETWEEN, Reading, keys_in
+from udecdash_updater.line_reading import BETWEEN, MOST_REPEATED, Reading, keys_in
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount
 
 WORTH_KEEPING = 100  # lines; a smaller table is compared as a whole sooner than its lines are
 _MOST = 20_000  # lines that differ; more of them take the way of all lines
-_MOST_REPEATED = 5_000  # keys; each of them is looked at every night
 _LARGEST = 8 << 20  # bytes of lines that differ
 _AT_ONCE = 64  # blocks
 _ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
@@ -69,12 +68,14 @@ class Differing:
     """Lines that differ, in the order of the files, and keys of rows that no line tells of any more.
 
     `lost`: lines of a table without a key that are there no more, by their numbers (see `places`), each as often as
-    that. `known`: what will be kept of them.
+    that. `others`: lines that repeat a key otherwise; they count as repeated only if they could be rows. `known`: what
+    will be kept.
     """
 
     lines: tuple[bytes, ...]
     gone: tuple[str, ...]
     lost: tuple[int, ...]
+    others: tuple[bytes, ...]
     counts: tuple[FileCount, ...]
     known: Known
 
@@ -185,10 +186,10 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
     lines = (*walk.new, *reading.apart.values())
     counts, kept = tuple(reading.counts), replace(known, lines=reading.in_blocks)
     if not keys:
-        return Differing(lines, (), tuple(map(places.as_number, walk.lost)), counts, kept)
+        return Differing(lines, (), tuple(map(places.as_number, walk.lost)), (), counts, kept)
     there = set(keys(lines))
     gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
-    return Differing(lines, tuple(key.decode() for key in gone), (), counts, kept)
+    return Differing(lines, tuple(key.decode() for key in gone), (), tuple(reading.others), counts, kept)
 
 
 def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading) -> Walk:
@@ -207,7 +208,7 @@ def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading
 def _twice(keys: Iterable[bytes]) -> frozenset[bytes]:
     """Keys that more than one line has which the last load had not. Raises UnlikeError when there are too many."""
     found = frozenset(key for key, times in Counter(keys).items() if times > 1)
-    if len(found) > _MOST_REPEATED:
+    if len(found) > MOST_REPEATED:
         raise UnlikeError
     _demand_plain(b"\n".join(found))
     return found
@@ -245,8 +246,8 @@ def _repeated(cursor: db.Cursor, table: Table, files: Sequence[DumpFile]) -> fro
     db.run(cursor, "create_line_keys")
     keys = (_demand_plain(b"\n".join([*keys_of(lines), b""])) for lines in Reading(table, files, _NONE))
     db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(BETWEEN, b"\\t") for keys in keys))
-    found = db.rows(cursor, "repeated_keys", {"most": _MOST_REPEATED + 1})
-    if len(found) > _MOST_REPEATED:
+    found = db.rows(cursor, "repeated_keys", {"most": MOST_REPEATED + 1})
+    if len(found) > MOST_REPEATED:
         raise UnlikeError
     return frozenset(key.encode() for (key,) in found)
 

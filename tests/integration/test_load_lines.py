@@ -442,8 +442,24 @@ def test_too_many_keys_that_begin_to_stand_twice_are_for_a_look_at_all_lines(
 ) -> None:
     site.night(ITEMS)
     copied.clear()
-    monkeypatch.setattr(lines, "_MOST_REPEATED", 1)
+    monkeypatch.setattr(lines, "MOST_REPEATED", 1)
     new = [line(n, name=name) for n in (30, 31) for name in ("one", "other")]
     site.night([*ITEMS, *new])
     assert rows(database, _AS_IT_IS) == expected([*ITEMS, *new[::2]])
     assert TABLE in copied
+
+
+@pytest.mark.parametrize("begins", ["tonight", "the night before"])
+@pytest.mark.parametrize("odd", ["infinity", "2021-02-30 10:00:00", "a\\", "2021-04-01\t1"])
+def test_a_line_that_repeats_a_key_and_could_be_no_row_is_a_reject_and_not_repeated(
+    site: Site, database: Connection, copied: list[str], begins: str, odd: str
+) -> None:
+    twice = [*ITEMS, line(30), line(30, name="later")]
+    site.night(twice if begins == "the night before" else ITEMS)
+    copied.clear()
+    assert changes(site.night([*twice, line(30, name="later still")]))[0] == 21
+    assert TABLE not in copied
+    done = site.night([*twice, line(30, name="later still"), line(30, updated_at=odd)])
+    counted = f"select sum(repeated), sum(rejected) from udecdash.files where run_id = {done.run}"
+    assert rows(database, f"{counted} and table_name = '{TABLE}'") == [(2, 1)]
+    assert rows(database, _AS_IT_IS) == expected([*ITEMS, line(30)])

@@ -69,6 +69,12 @@ create index on udecdash_staging._differing (table_name)
 -- differing_value: one column of them
 fields[{place}]::{type} as {column}
 
+-- read_differing: each value of each line is read
+select count(s::text) from {staging} s
+
+-- forget_differing: lines that were only to be read
+delete from udecdash_staging._differing where table_name = %(table)s
+
 -- judge_differing: what a line that differs does to its row, each value of each being read. Of each kind: how many, the
 -- newest time of their rows as they are and as they will be, the sum of their places; and whether two lines are of one row
 with judged as (
