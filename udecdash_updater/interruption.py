@@ -31,12 +31,20 @@ class Interruption:
 
     @contextlib.contextmanager
     def armed(self) -> Iterator[None]:
-        """While the block runs, a signal raises StoppedError in it, also one that came before."""
+        """While the block runs, a signal raises StoppedError in it, also one that came before.
+
+        At its end at the latest: what is raised while C code calls Python, as psycopg2 does, may never arrive.
+        """
         self._armed = True
         try:
             if self._asked:
                 self._stop()
             yield
+            if self._asked:
+                self._stop()
+        except StoppedError:
+            self._asked = ""
+            raise
         finally:
             self._armed = False
 
@@ -63,5 +71,4 @@ class Interruption:
 
     def _stop(self) -> None:
         self._armed = False  # what then puts things right is not disturbed again
-        asked, self._asked = self._asked, ""
-        raise StoppedError(say("signal", name=asked))
+        raise StoppedError(say("signal", name=self._asked))
