@@ -114,9 +114,7 @@ def refused(settings: Settings, statement: str) -> bool:
 def _loader_and_worker_compress_the_wal(settings: Settings, database: Connection) -> None:
     [(can,)] = rows(database, "select 'lz4' = any(enumvals) from pg_settings where name = 'wal_compression'")
     if database.server_version < 150000 or not can:
-        pytest.skip(
-            "no account can be allowed to set wal_compression before PostgreSQL 15, or it was built without lz4"
-        )
+        return  # no account can be allowed to set it before PostgreSQL 15, or it was built without lz4
     for account, wanted in ((LOADER, "lz4"), (WORKER, "lz4"), (READER, "off")):
         with db.opened(as_account(settings, account)) as session:
             assert rows(session, "show wal_compression") == [(wanted,)]

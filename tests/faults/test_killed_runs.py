@@ -1,6 +1,6 @@
 """Runs that are killed for good (kill -9): readers see yesterday or today, and the next plain run needs no hands.
 
-By default 18 runs are killed: one at each of the 12 stage boundaries, and 6 at random instants, in two rounds.
+By default one run is killed at each stage boundary, and 6 at random instants, in two rounds.
 UDECDASH_ROUNDS=200 makes it a long soak of 600 random kills; the seed of a round is its number.
 """
 
@@ -89,11 +89,11 @@ def check(seen: Witness, undisturbed: Digests, database: Connection) -> None:
     assert witness.requests(database) == undisturbed.requests[1]
 
 
-@pytest.mark.timeout(600)  # thirteen runs, also on a machine with other work to do
+@pytest.mark.timeout(600)  # fourteen runs, also on a machine with other work to do
 def test_runs_killed_at_each_stage_boundary_in_turn_leave_nothing_to_mend(
     yesterday: Installation, services: Settings, database: Connection, small_nights: Path, undisturbed: Digests
 ) -> None:
-    """Twelve runs in a row, each killed as the next stage begins; then one plain run."""
+    """A run for each stage, all in a row, each killed as the next stage begins; then one plain run."""
     site = yesterday
     prepare(site, small_nights)
     with Witness(services, site.front_end / "index.html") as seen:
