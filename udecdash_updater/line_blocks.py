@@ -45,7 +45,7 @@ Keys = Callable[[Sequence[bytes]], list[bytes]]
 def made(batches: Iterable[Sequence[bytes]], keys: Keys | None) -> Iterator[Block]:
     """The blocks of a table's lines, which come in batches. Raises what `keys` raises."""
     for number, lines in enumerate(_cut(batches)):
-        yield _made(lines, keys, number * _STEP)
+        yield _made(lines, _digests(lines), keys, number * _STEP)
 
 
 def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
@@ -61,8 +61,8 @@ def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _made(lines: Sequence[bytes], keys: Keys | None, ordinal: int) -> Block:
-    return Block(ordinal, _digests(lines), b"\n".join([*keys(lines), b""]) if keys else b"")
+def _made(lines: Sequence[bytes], digests: bytes, keys: Keys | None, ordinal: int) -> Block:
+    return Block(ordinal, digests, b"\n".join([*keys(lines), b""]) if keys else b"")
 
 
 def _digests(lines: Iterable[bytes]) -> bytes:
@@ -89,6 +89,7 @@ class Walk:
         self._old = Block(-1, b"")
         self._at = 0  # bytes of the old block's digests that lie behind us
         self._lines: list[bytes] = []  # tonight's, since the old block began
+        self._digests = bytearray()  # theirs
         self._touched = False  # whether they are other ones than the old block's
         self._new: dict[bytes, list[bytes]] = {}
         self._gone: dict[bytes, list[tuple[int, int]]] = {}
@@ -116,7 +117,7 @@ class Walk:
             if self._at == len(self._old.digests) and self._next():
                 continue
             if together := self._together(digests, at):
-                self._take(lines, at, at + together)
+                self._take(lines, digests, at, at + together)
                 self._at += together
                 at += together
             else:
@@ -166,12 +167,13 @@ class Walk:
         self._gain(lines, digests, at, until)
         return until
 
-    def _take(self, lines: Sequence[bytes], start: int, end: int) -> None:
+    def _take(self, lines: Sequence[bytes], digests: bytes, start: int, end: int) -> None:
         self._lines += lines[start // DIGEST : end // DIGEST]
+        self._digests += digests[start:end]
 
     def _gain(self, lines: Sequence[bytes], digests: bytes, start: int, end: int) -> None:
         """Lines of tonight that do not stand here in the last load."""
-        self._take(lines, start, end)
+        self._take(lines, digests, start, end)
         for at in range(start, end, DIGEST):
             digest, line = digests[at : at + DIGEST], lines[at // DIGEST]
             if _pop(self._gone, digest) is not None:
@@ -223,8 +225,14 @@ class Walk:
             step = _STEP if following is None else (following - first) // len(parts)
             if not step:
                 raise UnlikeError
-            self.changed += [_made(lines, self._keys, first + n * step) for n, lines in enumerate(parts)]
+            begun = 0
+            for number, lines in enumerate(parts):
+                end = begun + len(lines) * DIGEST
+                digests = bytes(self._digests[begun:end])
+                self.changed.append(_made(lines, digests, self._keys, first + number * step))
+                begun = end
         self._lines, self._touched = [], False
+        self._digests.clear()
 
 
 def _pop(held: dict[bytes, list[_T]], digest: bytes) -> _T | None:
