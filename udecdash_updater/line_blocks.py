@@ -61,6 +61,11 @@ def _cut(batches: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
         yield lines
 
 
+def _are_one(lines: Sequence[bytes]) -> bool:
+    """Whether `_cut` would leave them together; most of what it is asked is, and to look at each line takes long."""
+    return len(lines) <= _MOST_LINES and sum(map(len, lines)) < _MOST_BYTES
+
+
 def _made(lines: Sequence[bytes], digests: bytes, keys: Keys | None, ordinal: int) -> Block:
     return Block(ordinal, digests, b"\n".join([*keys(lines), b""]) if keys else b"")
 
@@ -221,7 +226,8 @@ class Walk:
     def _close(self, following: int | None) -> None:
         """The old block is passed; what stands in its place has room up to the ordinal of the one behind it, if any."""
         if self._touched:
-            parts, first = list(_cut([self._lines])) or [[]], max(self._old.ordinal, 0)
+            parts = [self._lines] if _are_one(self._lines) else list(_cut([self._lines]))
+            first = max(self._old.ordinal, 0)
             step = _STEP if following is None else (following - first) // len(parts)
             if not step:
                 raise UnlikeError
