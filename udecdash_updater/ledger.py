@@ -114,6 +114,15 @@ def open_run(settings: Settings, tables: Sequence[str] = ()) -> Ledger:
     return Ledger(connection, run, started, SecretMask(settings.secrets()))
 
 
+def cancel(settings: Settings) -> None:
+    """End the statements that this run's sessions are at, but its ledger's; only for a run that holds the run lock.
+
+    Raises DatabaseError.
+    """
+    with db.told("cancelling"), db.opened(settings, name=db.READER) as connection, connection.cursor() as cursor:
+        db.run(cursor, "cancel_statements", {"name": db.LOADER})
+
+
 def demand_newest(cursor: db.Cursor, run: int) -> None:
     """Asked at the end of each transaction that loads. Raises DatabaseError when another run has begun since.
 

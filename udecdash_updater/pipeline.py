@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from udecdash_updater import db, live, logs, notices, pages, plan, publishing, sources, terminal
+from udecdash_updater import db, ledger, live, logs, notices, pages, plan, publishing, sources, terminal
 from udecdash_updater.demo.site import farewell
 from udecdash_updater.errors import (
     EXIT_DONE,
@@ -106,6 +106,7 @@ def _run(found: Settings, mask: SecretMask, tail: Tail, options: RunOptions, int
     with contextlib.ExitStack() as resources:
         # Asked of the settings as given: those of running servers no longer say that they are embedded.
         night = Night(found, resources, waits=options.wait or found.embedded_redis, options=options)
+        interruption.hurry = lambda: ledger.cancel(night.settings) if night.ledger else None
         begins = resources.enter_context(live.display(night.progress, found.language))
         for position, stage in enumerate(STAGES):
             if _skipped(stage, failures):

@@ -1,7 +1,8 @@
 """PostgreSQL that stops at once, cuts a connection or loses its client within a COPY, the publish or the append.
 
 Each run waits at its point, held by a lock, until the fault comes. Fifteen runs are hit: three faults at each of five
-points; and one more within the COPY of a first load of requests. Between them nobody mends anything.
+points; and one more within the COPY of a first load of requests. Between them nobody mends anything. Then a
+run is told to stop while the server is at work.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +92,16 @@ def _asked(number: int, *, large: bool) -> bytes:
     noise = random.Random(number).randbytes(requests._LITTLE // 16) if large else b""  # twenty of them are too much
     agent = base64.b64encode(noise).decode()
     return request_line(id=str(number), timestamp="2021-04-01 10:00:00", user_agent=agent)
+
+
+# The same points, where the server is simply at work: no lock, and so no time-out for locks either.
+SLEEPS = """
+create or replace function hold(point integer, held boolean) returns boolean language plpgsql as $$ begin
+    if held and exists (select from public.sleeps s where s.point = hold.point) then perform pg_sleep(3600); end if;
+    return true;
+end $$;
+create table sleeps (point integer);
+"""
 
 
 @contextlib.contextmanager
@@ -219,3 +231,34 @@ def test_postgresql_that_stops_within_the_copy_of_a_first_load_of_requests_leave
     site.run()
     with contextlib.closing(connect(anew)) as session:
         assert rows(session, "select id from requests order by local_id") == [(str(n),) for n in range(20, 0, -1)]
+
+
+def test_a_run_that_is_told_to_stop_does_not_wait_for_what_postgresql_is_at(
+    server: PrivateServer, site: Installation, tmp_path: Path
+) -> None:
+    with contextlib.closing(connect(server.settings)) as session:
+        session.autocommit = True
+        session.cursor().execute("create database at_work template template0")
+    at_work = server.settings.model_copy(update={"db_name": "at_work"})
+    site.values |= {"DB_NAME": "at_work"}
+    with contextlib.closing(connect(at_work)) as session:
+        session.autocommit = True
+        session.cursor().execute(HOLDS + SLEEPS)
+        load(at_work, dump(tmp_path / "day1", 1))
+        session.cursor().execute(HOLD_REQUESTS)
+        yesterday = witness.requests(session)
+        asleep = "select count(*) from pg_stat_activity where datname = 'at_work' and wait_event = 'PgSleep'"
+        site.fill_in()
+        for point in (COPY, PUBLISH, COPY_REQUESTS, APPEND):
+            session.cursor().execute("truncate sleeps; insert into sleeps values (%s)", [point])
+            with site.start() as run:
+                assert until(lambda: rows(session, asleep) == [(1,)] or run.poll() is not None), site.log
+                run.send_signal(signal.SIGTERM)
+                ended = site.end(run, 1)
+            assert "The run was told to stop. Signal SIGTERM." in ended.log, point
+            assert site.page == DASHBOARD
+            assert witness.requests(session) == yesterday
+            assert rows(session, asleep) == [(0,)]
+        session.cursor().execute("truncate sleeps")
+        site.run()
+        assert rows(session, "select count(*) from requests") == [(30,)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 
 import pytest
 
+from udecdash_updater.errors import DatabaseError
 from udecdash_updater.interruption import Interruption, StoppedError
 
 
@@ -54,3 +56,27 @@ def test_what_puts_things_right_is_not_disturbed() -> None:
             tell()
             put_right = True
     assert put_right
+
+
+def test_what_the_block_waits_for_is_ended_until_the_block_has_ended() -> None:
+    interruption, hurried = Interruption(), threading.Semaphore(0)
+
+    def hurry() -> None:
+        hurried.release()
+        raise DatabaseError("PostgreSQL is away")
+
+    interruption.hurry = hurry
+    with interruption.handled():
+        with pytest.raises(StoppedError), interruption.armed():
+            try:
+                tell()
+            finally:
+                assert all(hurried.acquire(timeout=60) for _ in range(2))
+
+
+def test_an_error_that_came_of_the_signal_is_told_as_the_signal() -> None:
+    interruption = Interruption()
+    with interruption.handled(), pytest.raises(StoppedError, match="SIGTERM"), interruption.armed():
+        with contextlib.suppress(StoppedError):
+            tell()
+        raise DatabaseError("canceling statement due to user request")

@@ -28,6 +28,10 @@ select to_regclass('udecdash.migrations') is not null
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where datname = current_database() and usename = current_user and application_name = %(name)s and pid <> pg_backend_pid()
 
+-- cancel_statements: whatever the sessions of this run are at; those of its ledger have another name
+select count(pg_cancel_backend(pid)) from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name = %(name)s
+
 -- site_schema: the schema that this ledger tells of
 select db_schema from udecdash.site
 
