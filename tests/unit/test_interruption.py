@@ -66,12 +66,11 @@ def test_what_the_block_waits_for_is_ended_until_the_block_has_ended() -> None:
         raise DatabaseError("PostgreSQL is away")
 
     interruption.hurry = hurry
-    with interruption.handled():
-        with pytest.raises(StoppedError), interruption.armed():
-            try:
-                tell()
-            finally:
-                assert all(hurried.acquire(timeout=60) for _ in range(2))
+    with interruption.handled(), pytest.raises(StoppedError), interruption.armed():
+        try:
+            tell()
+        finally:
+            assert all(hurried.acquire(timeout=60) for _ in range(2))
 
 
 def test_an_error_that_came_of_the_signal_is_told_as_the_signal() -> None:
