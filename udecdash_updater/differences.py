@@ -198,8 +198,7 @@ def _claimed(cursor: db.Cursor, table: Table, found: Found, staging: db.Composab
             terms=db.comma([db.raw(term) for term in unique.terms]),
             predicate=db.raw(unique.predicate or "true"),
         )[0]
-        for unique in found.uniques
-        if unique.columns != set(key)
+        for unique in found.besides(key, table)
     )
 
 

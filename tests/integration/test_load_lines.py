@@ -449,6 +449,19 @@ def test_too_many_keys_that_begin_to_stand_twice_are_for_a_look_at_all_lines(
     assert TABLE in copied
 
 
+def test_a_unique_column_that_is_not_of_the_dump_does_not_end_a_night_by_lines(
+    site: Site, database: Connection, copied: list[str]
+) -> None:
+    site.night(ITEMS)
+    execute(database, "alter table item_dim add mine bigint unique, add unique (mine, canvas_id)")
+    site.night(ITEMS)
+    copied.clear()
+    tonight = [*ITEMS[1:], line(30), line(31, canvas_id=1)]
+    assert changes(site.night(tonight)) == (21, 2, 0, 1)
+    assert TABLE not in copied
+    assert rows(database, _AS_IT_IS) == expected(tonight)
+
+
 @pytest.mark.parametrize("begins", ["tonight", "the night before"])
 @pytest.mark.parametrize("odd", ["infinity", "2021-02-30 10:00:00", "a\\", "2021-04-01\t1"])
 def test_a_line_that_repeats_a_key_and_could_be_no_row_is_a_reject_and_not_repeated(
