@@ -146,7 +146,7 @@ def _run_stage(night: Night, position: int, stage: Stage, interruption: Interrup
     try:
         with contextlib.nullcontext() if stage.restores else interruption.armed():
             stage.work(night)
-    except Exception as error:  # the one broad except: whatever happened, site and workers are put back
+    except Exception as error:  # noqa: BLE001 - the one broad except: whatever happened, site and workers are put back
         known = error if isinstance(error, UpdaterError) else _unforeseen(error)
         failed = say("stage failed", stage=pages.stage(stage.name), error=known)
         LOGGER.error("%s\n  %s", failed, known.advice, extra={"stage": stage.name})

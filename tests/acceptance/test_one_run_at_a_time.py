@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
 from tests.installation import Installation, contents, rows
 from tests.support import processes, until, working_below
+from udecdash_updater import ledger
+from udecdash_updater.errors import RunActiveError
+from udecdash_updater.ledger import Ledger
+from udecdash_updater.settings import Settings
 
 DOWNLOADING = "INFO canvasDataCli sync, attempt 1"
 
@@ -68,3 +74,22 @@ def test_a_run_that_is_told_to_stop_puts_everything_back_and_says_so(
     assert site.is_back
     assert not processes(str(site.folder))
     assert not working_below(site.canvas)
+
+
+def test_of_many_runs_that_begin_at_the_same_moment_one_is_at_work(services: Settings, database: Connection) -> None:
+    begin = threading.Barrier(20)
+
+    def open_run(_: int) -> Ledger | str:
+        begin.wait()
+        try:
+            return ledger.open_run(services)
+        except RunActiveError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(open_run, range(20)))
+    [at_work] = [one for one in found if isinstance(one, Ledger)]
+    assert rows(database, "select id from udecdash.runs") == [(at_work.run,)]
+    assert {one for one in found if isinstance(one, str) and not one.startswith("Another run is active.")} == set()
+    at_work.close()
+    ledger.open_run(services).close()

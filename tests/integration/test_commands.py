@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.commands import call, document, listing, start
 from tests.installation import DASHBOARD, Installation, contents, rows
 from tests.nights import process
 from tests.nights import truth as told
+from tests.support import until
 from udecdash_updater import dispatch
 from udecdash_updater.settings import Settings
 
@@ -200,3 +202,19 @@ def test_requeue_puts_back_what_redis_has_lost_and_nothing_twice(second: Install
         client.flushall()
     assert f"jobs enqueued for {due} courses" in call(second, "requeue").stdout
     assert "0 jobs enqueued for 0 courses" in call(second, "requeue").stdout
+
+
+def test_nights_in_one_process_leave_no_descriptor_no_thread_and_no_session(
+    yesterday: Installation, database: Connection
+) -> None:
+    def held() -> tuple[list[str], list[str], int]:
+        files = sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
+        [(sessions,)] = rows(database, "select count(*) from pg_stat_activity where datname = current_database()")
+        return files, sorted(thread.name for thread in threading.enumerate()), sessions
+
+    yesterday.fill_in()
+    call(yesterday, "run")  # what is opened once, as catalogs, is open now
+    before = held()
+    for _ in range(3):
+        call(yesterday, "run")
+    assert until(lambda: held() == before), (before, held())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests import truth
 from tests.dumps import ITEM, request_dump, request_line
 from tests.nights import load, make_nights, mini_dump, process, write_archive
 from tests.nights import truth as told
+from tests.support import connect
 from udecdash_updater import dashboard, dump, ledger, requests, tables
 from udecdash_updater.errors import DatabaseError, DumpError
 from udecdash_updater.options import RunOptions
@@ -288,3 +290,22 @@ def test_a_run_that_lost_its_lock_to_another_one_publishes_nothing_more(
     assert rows(database, "select to_regclass('course_dim'), (select count(*) from requests)") == [(None, 0)]
     other.close()
     book.close()
+
+
+def test_who_reads_for_long_holds_no_night_up_and_goes_on_seeing_yesterday(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    def night(number: int) -> Path:
+        lines = b"".join(b"%d\tof night %d\n" % (n, number) for n in range(number, number + 3))
+        columns = [("id", "bigint"), ("name", "varchar")]
+        return mini_dump(tmp_path / str(number), {"item_dim": columns}, {"item_dim": {f"item_dim-{number}.gz": lines}})
+
+    look = "select id, name from item_dim order by id"
+    load(postgres, night(1))
+    before = [(n, "of night 1") for n in (1, 2, 3)]
+    with contextlib.closing(connect(postgres)) as reader:
+        reader.set_session(isolation_level="REPEATABLE READ")
+        assert rows(reader, look) == before
+        load(postgres, night(2), accept=["item_dim"])
+        assert rows(database, look) == [(n, "of night 2") for n in (2, 3, 4)]
+        assert rows(reader, look) == before

@@ -181,7 +181,7 @@ def killed_before_call(number: int, action: Action, settings: Settings) -> bool:
         sys.setprofile(die)
         try:
             action(settings)
-        except BaseException:  # whatever it is, it must not run pytest a second time
+        except BaseException:  # noqa: BLE001 - whatever it is, it must not run pytest a second time
             os._exit(1)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
