@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Collection, Sequence
+from textwrap import shorten
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -21,13 +23,17 @@ from udecdash_updater.progress import TableProgress
 from udecdash_updater.status import Course, Jobs, Night, Running, Status
 from udecdash_updater.summary import Summary, TableCounts
 
-_COUNTS = ("files", "lines", "loaded", "filtered", "repeated", "rejected", "new", "changed", "gone")
-_FEW_COUNTS = ("files", "loaded", "rejected", "new", "changed", "gone")
+_COUNTS = (  # the most that a terminal has room for
+    ("files", "lines", "loaded", "filtered", "repeated", "rejected", "new", "changed", "gone"),
+    ("files", "loaded", "rejected", "new", "changed", "gone"),
+    ("loaded", "rejected", "new"),
+)
 _WIDE = 110
 _WIDTH = 150
 _ENDLESS = 1000
 _SHOWN = 20
 _LONGEST = 60
+_FOLDED = 20
 _SOURCES = {"environment": "from environment", "default": "from default"}
 _STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 
@@ -35,20 +41,34 @@ _STYLES = {OK: "green", WARNING: "yellow", FAILED: "bold red"}
 def grid(voice: Voice, title: str, *columns: str, texts: Collection[str] = ()) -> Grid:
     """An empty table. `columns` are keys of words_terminal.ini.
 
-    All columns are numbers, which stay in one line, but the first and those named in `texts`.
+    The first names the row, those named in `texts` are sentences, all others are numbers. Only sentences are folded.
     """
     made = Grid(title=title, title_justify="left", header_style="bold")
     for place, column in enumerate(columns):
-        number = place > 0 and column not in texts
-        made.add_column(voice(column), justify="right" if number else "left", overflow="fold", no_wrap=number)
+        folded = column in texts
+        justify: JustifyMethod = "left" if folded or place == 0 else "right"
+        made.add_column(voice(column), justify=justify, overflow="fold", no_wrap=not folded)
     return made
 
 
 def write(*parts: Grid | str) -> None:
-    """Write tables and lines to standard output."""
-    console = _console()
+    """Write tables and lines to standard output. A terminal that is too narrow breaks a table's lines by itself."""
     for part in parts:
+        console = _console()
+        if isinstance(part, Grid):
+            console.width = max(console.width, _least(part, console))
         console.print(part)
+
+
+def _least(table: Grid, console: Console) -> int:
+    """The width below which rich would cut names and figures, so that 9,271 reads 9,2."""
+    options = console.options.update(width=_ENDLESS)
+    spare = 0
+    for column in table.columns:
+        if not column.no_wrap:
+            longest = max(Measurement.get(console, options, cell).maximum for cell in (column.header, *column.cells))
+            spare += max(0, longest - _FOLDED)
+    return console.measure(table, options=options).maximum - spare
 
 
 def bear_any_text() -> None:
@@ -82,8 +102,8 @@ def _jobs_of(summary: Summary, voice: Voice) -> list[str]:
 
 
 def _counted(summary: Summary, voice: Voice) -> Grid:
-    table = _counted_under(_COUNTS, summary, voice)
-    return table if _fits(table) else _counted_under(_FEW_COUNTS, summary, voice)
+    tables = [_counted_under(names, summary, voice) for names in _COUNTS]
+    return next(filter(_fits, tables), tables[-1])
 
 
 def _fits(table: Grid) -> bool:
@@ -181,7 +201,7 @@ def _nights(found: Sequence[Night], zone: ZoneInfo, voice: Voice) -> Grid:
         began = f"{one.started.astimezone(zone):%Y-%m-%d %H:%M}"
         took = voice("killed") if one.seconds is None else written(one.seconds, "duration", voice.language)
         code = "" if one.exit_code is None else str(one.exit_code)
-        error = text(one.error or "", voice.language).partition("\n")[0][:_LONGEST]
+        error = shorten(text(one.error or "", voice.language).partition("\n")[0], _LONGEST, placeholder=" ...")
         only = voice("only tables", names=", ".join(one.only)) if one.only else ""
         numbers = (voice.number(getattr(one, name)) for name in counts)
         table.add_row(str(one.run), began, took, code, *numbers, "; ".join(filter(None, [only, error])))
