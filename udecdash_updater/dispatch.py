@@ -103,6 +103,8 @@ def _enqueue(settings: Settings, run: int, *, awaited: bool | None, again: bool)
         by_queue = batches(settings, due, members)
         _record(session, run, [batch for found in by_queue.values() for batch in found], awaited=awaited)
         touched.forget(session)
+        if again:
+            _forget_failures(connection, settings)
         for queue, found in by_queue.items():
             prepared = [_prepared(run, batch) for batch in found]
             Queue(queue, connection=connection, serializer="json").enqueue_many(prepared)
@@ -128,10 +130,24 @@ def _in_hand(cursor: db.Cursor, connection: redis.Redis, settings: Settings, run
             in_hand.update(courses)
         elif status != JobStatus.STARTED:
             closed.append((name, _ENDED.get(status, "lost") if status else "lost"))
-            if status == JobStatus.FAILED:
-                db.run(cursor, "courses_failed", {"job": name, "error": "the job failed without telling why"})
+            if job and status == JobStatus.FAILED:  # its worker could not tell the ledger, so Redis is asked why
+                result = job.latest_result()
+                why = reason(result.exc_string or "") if result else "the job failed without telling why"
+                db.run(cursor, "courses_failed", {"job": name, "error": why})
     db.insert_many(cursor, "close_jobs", closed)
     return in_hand
+
+
+def reason(account: str) -> str:
+    """Of rq's account of an error, what it was: the last line without our wrapping."""
+    lines = account.strip().splitlines() or ["the job's process ended"]
+    return lines[-1].rpartition("FailedJobError: ")[2].strip()
+
+
+def _forget_failures(connection: redis.Redis, settings: Settings) -> None:
+    """Empty rq's lists of what failed: what of it is still due is enqueued anew, and of all the ledger tells."""
+    queues = (Queue(name, connection=connection) for name in queue_names(settings))
+    connection.delete(*(queue.failed_job_registry.key for queue in queues))
 
 
 def _kept(connection: redis.Redis, settings: Settings) -> set[str]:

@@ -24,7 +24,7 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker as RqWorker
 
-from udecdash_updater import jobs, logs, publishing
+from udecdash_updater import dispatch, jobs, logs, publishing
 from udecdash_updater.errors import QueueError, UpdaterError
 from udecdash_updater.guard import die_with_parent
 from udecdash_updater.language import say
@@ -69,12 +69,6 @@ class _OnlySafeErrors:
     ) -> None:
         if isinstance(error, Exception):
             raise FailedJobError(jobs.told(error)) from None
-
-
-def _what(account: str) -> str:
-    """Of rq's account of an error, what it was: the last line without our wrapping."""
-    lines = account.strip().splitlines() or ["the job's process ended"]
-    return lines[-1].rpartition("FailedJobError: ")[2].strip()
 
 
 class Job(RqJob):
@@ -143,7 +137,7 @@ class Worker(RqWorker):
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
         if last:
             with contextlib.suppress(UpdaterError):  # the next run finds out what the ledger was not told
-                jobs.give_up(load_for_worker(), job.id, _what(exc_string), publishing.jobs_ended)
+                jobs.give_up(load_for_worker(), job.id, dispatch.reason(exc_string), publishing.jobs_ended)
 
 
 def connect(settings: Settings) -> redis.Redis:
