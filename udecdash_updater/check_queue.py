@@ -128,7 +128,7 @@ def workers_run(settings: Settings) -> Iterator[Finding]:
     if idle:
         told = ", ".join(f"{name} {state}" for name, state in idle.items())
         counts = {"running": len(states) - len(idle), "all": len(states)}
-        hint = f"{settings.server_supervisord_command_path} start {' '.join(idle)}"
+        hint = workers.by_hand(settings, "start", *idle)
         yield failed("workers", WorkersError(say("workers idle", **counts, states=told), hint=hint))
     else:
         yield ok("workers", say("workers run", count=len(states)))

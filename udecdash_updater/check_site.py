@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, sources, webhook
-from udecdash_updater.errors import NoticeError
+from udecdash_updater.errors import NoticeError, ReportError
 from udecdash_updater.fields import redis_secrets
 from udecdash_updater.findings import Finding, failed, ok, warning
 from udecdash_updater.language import Both, say
@@ -153,6 +154,19 @@ def front_end_is_there(settings: Settings) -> Iterator[Finding]:
         return
     maintenance.check(settings)
     yield ok("front end", say("front end fine", folder=settings.frontend_dir))
+
+
+def report_can_be_written(settings: Settings) -> Iterator[Finding]:
+    """The folders of pages and metrics may be written into; that of the pages is made where it is missing."""
+    pages, metrics = settings.report_dir, settings.metrics_file
+    folders = [*([existing(pages)] if pages else []), *([metrics.parent] if metrics else [])]
+    closed = next((one for one in folders if not os.access(one, os.W_OK | os.X_OK)), None)
+    if not folders:
+        yield ok("report", say("report none"))
+    elif closed:
+        yield warning("report", say("page unwritable", path=closed), Both(*map(ReportError().hint, ("en", "es"))))
+    else:
+        yield ok("report", say("report fine", names=", ".join(map(str, filter(None, (pages, metrics))))))
 
 
 def mail_goes_out(settings: Settings, *, notify: bool) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ def run(folder: Path, *, notify: bool = False) -> list[Finding]:
         *_site(settings, folder),
         *_database(settings),
         *_queue(settings, folder),
+        *_tried("report", lambda: check_site.report_can_be_written(settings)),
         *_tried("mail", lambda: check_site.mail_goes_out(settings, notify=notify)),
     ]
 

@@ -133,8 +133,14 @@ class DatabaseError(UpdaterError):
 
     exit_code = 5
     spanish = "PostgreSQL no pudo hacer lo que se le pidió."
-    default_hint = "Check that the server of DB_HOST and DB_PORT runs and that DB_USERNAME may use DB_NAME."
-    default_hint_es = "Revise que el servidor de DB_HOST y DB_PORT funcione y que DB_USERNAME pueda usar DB_NAME."
+    default_hint = (
+        "Check that the server of DB_HOST and DB_PORT runs and has connections left for LOAD_CONNECTIONS, "
+        "and that DB_USERNAME may use DB_NAME with DB_PASSWORD."
+    )
+    default_hint_es = (
+        "Revise que el servidor de DB_HOST y DB_PORT funcione y tenga conexiones libres para LOAD_CONNECTIONS, "
+        "y que DB_USERNAME pueda usar DB_NAME con DB_PASSWORD."
+    )
 
 
 class UnknownRunError(UpdaterError):
@@ -161,8 +167,12 @@ class QueueError(UpdaterError):
 
     exit_code = 6
     spanish = "Los datos están cargados, pero no todas sus interacciones pudieron encolarse o procesarse."
-    default_hint = "Start Redis and the workers; the next run enqueues whatever is missing."
-    default_hint_es = "Inicie Redis y los workers; la próxima ejecución encola lo que falte."
+    default_hint = (
+        "Check REDIS_URL and its password, start Redis and the workers; the next run enqueues whatever is missing."
+    )
+    default_hint_es = (
+        "Revise REDIS_URL y su contraseña, inicie Redis y los workers; la próxima ejecución encola lo que falte."
+    )
 
 
 class EmbeddedRedisError(QueueError):

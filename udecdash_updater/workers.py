@@ -99,6 +99,13 @@ def state(settings: Settings) -> dict[str, str]:
     return _status(settings)[1] if settings.server_supervisord_command_path else {}
 
 
+def by_hand(settings: Settings, action: str, *programs: str) -> str:
+    """The supervisorctl command for a person to type, of all our programs if none is named."""
+    return shlex.join(
+        [*(["sudo"] if settings.server_sudo_password.get_secret_value() else []), *_command(settings, action, programs)]
+    )
+
+
 def _last_words(settings: Settings, output: str) -> str:
     """The end of the log of the first program that `output` names, which says why it does not run."""
     if not (named := _NAMED.search(output)):
@@ -139,15 +146,19 @@ def _supervisorctl(settings: Settings, action: str, seconds: float, words: Seque
 
     `words` follow the action instead of the programs of SUPERVISOR_PROGRAMS.
     """
-    command = shlex.split(settings.server_supervisord_command_path)
-    if settings.supervisor_config:
-        command += ["-c", str(settings.supervisor_config)]
-    command += [action, *(words or _programs(settings))]
+    command = _command(settings, action, words)
     password = settings.server_sudo_password.get_secret_value()
     if password:
         command = ["sudo", "-S", "-p", "", "--", *command]
     code, output = _run(command, f"{password}\n" if password else "", seconds)
     return Answer(code, output.replace(password, "***") if password else output, shlex.join(command))
+
+
+def _command(settings: Settings, action: str, words: Sequence[str]) -> list[str]:
+    command = shlex.split(settings.server_supervisord_command_path)
+    if settings.supervisor_config:
+        command += ["-c", str(settings.supervisor_config)]
+    return [*command, action, *(words or _programs(settings))]
 
 
 def _run(command: list[str], typed: str, seconds: float) -> tuple[int | None, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import time
 from typing import Any
 
@@ -138,6 +140,29 @@ def test_servers_that_are_away_are_told_each_by_its_own_check(site: Installation
     assert codes == {"postgresql": 5, "redis": 6, "workers": 6, "mail": 10}
     assert all(found[name]["hint"] for name in codes)
     assert call(site, "check", code=5)
+
+
+def test_pages_and_metrics_that_cannot_be_written_are_told_before_the_night(site: Installation) -> None:
+    assert "are blank" in checked(site)["report"]["told"]
+    metrics = site.folder / "missing" / "udecdash.prom"
+    site.fill_in(REPORT_DIR=str(site.folder / "new" / "pages"), METRICS_FILE=str(metrics))
+    assert checked(site)["report"]["told"] == f"{metrics.parent} may not be written by this user."
+    site.fill_in(REPORT_DIR=str(site.main / "pages"), METRICS_FILE=None)
+    assert str(site.main) in checked(site)["report"]["told"]
+    site.fill_in(REPORT_DIR=str(site.folder / "new" / "pages"))
+    assert checked(site)["report"]["outcome"] == "OK"
+    assert not (site.folder / "new").exists()
+
+
+def test_a_worker_that_does_not_run_is_told_with_the_whole_command_that_starts_it(site: Installation) -> None:
+    command = shlex.split(site.values["SERVER_SUPERVISORD_COMMAND_PATH"])
+    command += ["-c", site.values["SUPERVISOR_CONFIG"]]
+    name = next(iter(site.workers))
+    subprocess.run([*command, "stop", name], check=True, capture_output=True)
+    hint = checked(site)["workers"]["hint"]
+    assert hint == shlex.join([*command, "start", name])
+    subprocess.run(shlex.split(hint), check=True, capture_output=True)
+    assert checked(site)["workers"]["outcome"] == "OK"
 
 
 def test_rights_that_are_lacking_are_named_with_the_statement_that_gives_them(
