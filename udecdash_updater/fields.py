@@ -80,10 +80,8 @@ def _identifier(name: str) -> str:
     return name
 
 
-def _extension(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]{1,16}", name.lstrip(".")):
-        raise ValueError(say("extension"))
-    return name.lstrip(".")
+def _extension(value: Any) -> Any:  # noqa: ANN401 - as above
+    return value.strip().lstrip(".").lower() if isinstance(value, str) else value
 
 
 def _redis(given: SecretStr) -> SecretStr:
@@ -186,7 +184,7 @@ Text = Annotated[str, BeforeValidator(_strip)]
 Folder = Annotated[Path, BeforeValidator(_strip), AfterValidator(_absolute)]
 Emails = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_emails)]
 Limits = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_limits)]
-Extension = Annotated[Text, AfterValidator(_extension)]
+Extension = Annotated[str, BeforeValidator(_extension), Field(pattern="^(gz|txt)$")]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 WebUrl = Annotated[SecretStr, AfterValidator(_web)]

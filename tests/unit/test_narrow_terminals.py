@@ -16,7 +16,14 @@ def shown(width: int, language: str, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The summary of a run on a terminal of that width."""
     monkeypatch.setattr(terminal, "_console", lambda: Console(width=width, highlight=False, markup=False))
     summary = Summary(
-        run=1, tables=(COUNTS,), judged=0, courses=0, interactions=0, by_kind={"requests": 123_456}, stages=(), jobs=None
+        run=1,
+        tables=(COUNTS,),
+        judged=0,
+        courses=0,
+        interactions=0,
+        by_kind={"requests": 123_456},
+        stages=(),
+        jobs=None,
     )
     terminal.show_summary(summary, language)
     return capsys.readouterr().out

@@ -37,7 +37,7 @@ MALFORMED = {
     "FIRST_DATA_UPDATE": "canary-3",
     "CLEAR_DIRECTORIES_BEFORE_DOWNLOAD": "canary-4",
     "ENABLE_DOWNLOAD": "canary-5",
-    "FILE_EXTENSION": "canary/6",
+    "FILE_EXTENSION": "canary6",
     "SERVER_SUPERVISORD_COMMAND_PATH": "supervisorctl 'canary-7",
     "PATH_CONCAT": "canary-8",
     "DB_SCHEMA": "canary;9",
@@ -98,7 +98,7 @@ def test_a_whole_site_is_read_with_every_kind_of_value(given: Any) -> None:  # n
     found = given(
         ENABLE_DOWNLOAD="yes",
         FIRST_DATA_UPDATE="False",
-        FILE_EXTENSION=".txt",
+        FILE_EXTENSION=".TXT",
         NOTIFICATION_EMAILS=f"a@x.cl{os.pathsep}b@x.cl, c@x.cl;d@x.cl",
         QUEUE_LIMITS="5,50",
         FRONTEND_DIR=" /srv/www ",
