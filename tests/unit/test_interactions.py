@@ -6,6 +6,9 @@ In this little world the canvas_id of everything is its id less 1000, so that no
 from __future__ import annotations
 
 import json
+import os
+import time
+from unittest import mock
 
 import pytest
 
@@ -280,3 +283,12 @@ def test_forgetting_between_chunks_changes_no_answer(monkeypatch: pytest.MonkeyP
     assert classifier.needs(chunk)[MODULE_ITEMS] == {22}
     look_up(classifier, chunk)
     assert [classifier.classify(seen) for seen in chunk] == first
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/Santiago"])
+def test_the_machines_own_time_zone_changes_nothing(zone: str) -> None:
+    with mock.patch.dict(os.environ, TZ=zone):
+        time.tzset()
+        found = Clock("America/Santiago").viewed("2021-04-04 03:30:00")
+    time.tzset()
+    assert found == "2021-04-03 23:30:00"
