@@ -256,7 +256,10 @@ def _stop(process: subprocess.Popen[bytes], rooms: Rooms) -> None:
     if not wait(lambda: _ended(process, rooms), _STOP_SECONDS):
         process.kill()
         process.wait()
-    end_former(rooms)
+    try:
+        end_former(rooms)
+    except RunActiveError as error:  # the run is over; the next one is refused as long as this stays
+        LOGGER.error("%s\n  %s", error, error.advice)
 
 
 def _ended(process: subprocess.Popen[bytes], rooms: Rooms) -> bool:

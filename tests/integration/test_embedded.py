@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from tests.support import alive, connect, processes, short_home, until, working_below
 from udecdash_updater import binaries, embedded, rooms, workers
 from udecdash_updater.errors import DatabaseError, EmbeddedRedisError, RunActiveError, SettingsError
+from udecdash_updater.logs import LOGGER
 from udecdash_updater.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -276,6 +277,19 @@ def test_a_server_that_does_not_start_is_told_with_its_last_lines(home: Path) ->
         pytest.fail("started")
     assert str(home / "log" / "postgres.log") in str(raised.value)
     assert processes(str(home)) == {}
+
+
+def test_a_server_that_cannot_be_ended_is_told_and_ends_nothing_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stays(_: rooms.Rooms) -> None:
+        raise RunActiveError("it does not end")
+
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    with embedded.servers(database_only(home)) as settings:
+        assert execute(settings, "select 1") == [(1,)]
+        monkeypatch.setattr(embedded, "end_former", stays)
+    assert "it does not end" in caplog.text
 
 
 def test_missing_programs_are_told_with_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
