@@ -257,14 +257,23 @@ def merge(cursor: db.Cursor, staged: StagedBatches) -> Merged:
 
 def _columns(staged: StagedBatches) -> dict[str, db.Composable]:
     key = staged.table.key
-    values = [name for name in staged.columns if name not in key] or list(key)
+    names = [name for name in staged.columns if name not in key] or list(key)
+    values = {name: _after(staged, name) for name in names}
     return {
         "key": db.identifiers(key),
         "columns": db.identifiers(staged.columns),
-        "assignments": db.comma([db.statement("dap_assign", column=db.identifier(name)) for name in values]),
-        "before": db.identifiers(values, prefix="t"),
-        "after": db.identifiers(values, prefix="excluded"),
+        "assignments": db.comma(
+            [db.statement("dap_assign", column=db.identifier(name), value=value) for name, value in values.items()]
+        ),
+        "before": db.identifiers(names, prefix="t"),
+        "after": db.comma(list(values.values())),
     }
+
+
+def _after(staged: StagedBatches, name: str) -> db.Composable:
+    """A column's value after the merge; what batches before its removal alone bring stays where they say nothing."""
+    brought = name in staged.table.types or any(name in count.file.columns for count in staged.counts[-1:])
+    return db.statement("dap_new" if brought else "dap_new_or_kept", column=db.identifier(name))
 
 
 def _shape(cursor: db.Cursor, staged: StagedBatches) -> list[str]:

@@ -249,6 +249,24 @@ def test_a_column_that_canvas_removes_is_told_once_and_keeps_what_it_held(
     assert removed() == []
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["changes", "snapshot"])
+def test_a_column_that_canvas_removes_keeps_what_it_held_though_a_batch_that_still_had_it_waited(
+    postgres: Settings, database: Connection, tmp_path: Path, whole: bool
+) -> None:
+    snapshot(tmp_path, 1, courses=["7\tA\tavailable", "8\tB\tavailable", "9\tC\tavailable"])
+    dap_nights.load(postgres, tmp_path)
+    before = ["meta.action\tkey.id\tvalue.name\tvalue.workflow_state", "U\t8\tB2\tdeleted"]
+    put(tmp_path, "canvas.courses", before, night=2, since=1)
+    after = (
+        ["key.id\tvalue.name", "7\tA3", "8\tB2", "9\tC"] if whole else ["meta.action\tkey.id\tvalue.name", "U\t7\tA3"]
+    )
+    put(tmp_path, "canvas.courses", after, night=3, since=None if whole else 2)
+    dap_nights.load(postgres, tmp_path)
+    assert rows(database, "select id, name, workflow_state from course_dim order by 1") == [
+        (7, "A3", "available"), (8, "B2", "available" if whole else "deleted"), (9, "C", "available"),
+    ]  # fmt: skip
+
+
 def test_a_column_that_canvas_removed_and_somebody_dropped_ends_the_night_with_what_to_type(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:

@@ -22,8 +22,14 @@ insert into {target} as t ({columns})
 select {columns} from {staging} s where s._action is distinct from 'D'
 on conflict ({key}) do update set {assignments} where ({before}) is distinct from ({after})
 
--- dap_assign: a column takes the new value
-{column} = excluded.{column}
+-- dap_assign: a column takes a value
+{column} = {value}
+
+-- dap_new: the new value
+excluded.{column}
+
+-- dap_new_or_kept: of a column that Canvas has removed since
+coalesce(excluded.{column}, t.{column})
 
 -- dap_add: a column that Canvas has added
 add column {column}
