@@ -29,6 +29,12 @@ begin
         execute format('alter role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', account);
         execute format('grant connect on database %I to %I', current_database(), account);
     end loop;
+    -- An error of PostgreSQL, its DETAIL and CONTEXT quote rows, that is student data. The updater gets them and tells
+    -- of them without the rows; the server's own log is not told.
+    foreach account in array array['udecdash_loader', 'udecdash_worker'] loop
+        execute format('alter role %I set log_min_messages = log', account);
+        execute format('alter role %I set log_error_verbosity = terse', account);
+    end loop;
     -- Jobs gather their rows in temporary tables.
     execute format('grant temporary on database %I to udecdash_loader, udecdash_worker', current_database());
 

@@ -14,11 +14,12 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from pydantic import SecretStr
 
 from tests import truth
-from tests.installation import ROOT, Installation, install, rows
+from tests.installation import ROOT, Installation, execute, install, rows
 from tests.mail import mail_server
 from tests.nights import load, process
 from tests.nights import truth as told
-from tests.support import connect, short_home
+from tests.postgres import private_server
+from tests.support import connect, short_home, until
 from udecdash_updater import db, embedded
 from udecdash_updater.errors import DatabaseError
 from udecdash_updater.queues import queue_names
@@ -144,6 +145,27 @@ def test_two_nights_with_accounts_of_least_privilege(
         before = rights(database)
         run_script(database)
         assert rights(database) == before
+
+
+def test_the_servers_own_log_quotes_no_row_that_it_refuses_to_loader_or_worker(home: Path) -> None:
+    with private_server(home) as server:
+        with database_of(server.settings) as session:
+            execute(session, "alter system set logging_collector = on")
+        server.stop_immediately()
+        server.start()
+        with database_of(server.settings) as administrator:
+            run_script(administrator)
+            for account in (LOADER, WORKER, server.settings.db_username):
+                own = as_account(server.settings, account)
+                with database_of(own) as session, pytest.raises(psycopg2.DataError, match=account):
+                    rows(session, f"select 'a row of {account}'::bigint")
+
+            def logged() -> str:
+                return str(rows(administrator, "select pg_read_file(pg_current_logfile())")[0][0])
+
+            assert until(lambda: f"a row of {server.settings.db_username}" in logged())
+            assert LOADER not in logged()
+            assert WORKER not in logged()
 
 
 @pytest.mark.parametrize("table", ["requests", "wiki_page_interactions", "unprocessable_interactions"])
