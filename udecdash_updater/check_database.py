@@ -132,6 +132,7 @@ def last_run_was_good(cursor: db.Cursor) -> Iterator[Finding]:
         yield ok("last run", say("run none"))
         return
     number, started, ended, code, error, age, error_es = found[0]
+    age = max(0.0, age)  # the clock may have been set back since
     run, numbers = {"run": number, "age": age}, {"last_run_age": age}
     if ended is None and ledger.active(cursor):
         yield ok("last run", say("run at work", **run), **numbers)

@@ -93,7 +93,7 @@ def dump_is_fresh(settings: Settings) -> Iterator[Finding]:
         return
     found = dump.read(folder)
     files = [file for listed in found.files.values() for file in listed]
-    age = time.time() - (folder / "schema.json").stat().st_mtime
+    age = max(0.0, time.time() - (folder / "schema.json").stat().st_mtime)  # the clock may have been set back since
     stored = sum(file.size for file in files)
     told = say("dump there", files=len(files), tables=len(found.tables), bytes=stored, age=age)
     if age > STALE_SECONDS:

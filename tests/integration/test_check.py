@@ -202,6 +202,17 @@ def test_runs_jobs_and_requests_that_went_wrong_are_warned_of(site: Installation
     assert "was killed" in checked(site)["last run"]["told"]
 
 
+def test_a_clock_that_was_set_back_makes_no_age_below_zero(site: Installation, database: Connection) -> None:
+    later = time.time() + 3600
+    os.utime(site.data_files / "schema.json", (later, later))
+    with database.cursor() as cursor:
+        cursor.execute("update udecdash.runs set started_at = started_at + interval '1 hour'")
+    found = checked(site)
+    assert found["dump"]["told"].endswith("downloaded 0.0 s ago")
+    assert "began 0.0 s ago" in found["last run"]["told"]
+    assert (found["dump"]["numbers"]["dump_age"], found["last run"]["numbers"]["last_run_age"]) == (0.0, 0.0)
+
+
 def test_a_ledger_that_is_older_or_newer_is_told_and_not_read_further(site: Installation, database: Connection) -> None:
     with database.cursor() as cursor:
         cursor.execute("delete from udecdash.migrations where number > 1")
