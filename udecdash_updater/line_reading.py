@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import xxhash
 
@@ -37,7 +37,7 @@ class Reading:
             drops = dropping(self._table.name, file)
             read = filtered = repeated = 0
             for lines in _lines(file):
-                kept = [line for line in lines if not drops(line)] if drops else lines
+                kept = self._without(drops, lines) if drops else lines
                 once, again = self._set_apart(kept) if self._repeated else (kept, 0)
                 read, filtered, repeated = read + len(lines), filtered + len(lines) - len(kept), repeated + again
                 yield once
@@ -47,6 +47,16 @@ class Reading:
     def in_blocks(self) -> int:
         """How many lines stand in blocks, when all are read: each that is loaded, but those of repeated keys."""
         return sum(count.loaded for count in self.counts) - len(self.apart)
+
+    def _without(self, drops: Callable[[bytes], bool], lines: list[bytes]) -> list[bytes]:
+        """Lines that are not filtered. Raises UnlikeError for one that is, and that nobody could read."""
+        kept: list[bytes] = []
+        dropped: list[bytes] = []
+        for line in lines:
+            (dropped if drops(line) else kept).append(line)
+        if any(rows.fault(line, len(self._table.columns)) for line in dropped):
+            raise UnlikeError
+        return kept
 
     def _set_apart(self, lines: list[bytes]) -> tuple[list[bytes], int]:
         """Lines whose key stands there once; how many of the others repeat a key."""

@@ -449,6 +449,20 @@ def test_too_many_keys_that_begin_to_stand_twice_are_for_a_look_at_all_lines(
     assert TABLE in copied
 
 
+@pytest.mark.parametrize("odd", [b"8\tx\\\tdeleted", b"8\tx\x00\tdeleted", b"8\tx\tdeleted\tmore"])
+def test_a_deleted_module_item_that_nobody_could_read_is_a_reject_and_not_filtered(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: bytes
+) -> None:
+    monkeypatch.setattr(lines, "WORTH_KEEPING", 0)
+    columns = [("id", "bigint"), ("title", "varchar"), ("workflow_state", "varchar")]
+    first = b"1\ta\tactive\n2\tb\tactive\n7\tx\tdeleted\n"
+    for number, content in enumerate((first, first + b"3\tc\tactive\n" + odd + b"\n")):
+        files = {"module_item_dim": {f"{number}.gz": content}}
+        run = load(postgres, mini_dump(tmp_path / str(number), {"module_item_dim": columns}, files)).run
+    counted = f"select lines, loaded, filtered, rejected from udecdash.files where run_id = {run}"
+    assert rows(database, counted) == [(5, 3, 1, 1)]
+
+
 def test_a_unique_column_that_is_not_of_the_dump_does_not_end_a_night_by_lines(
     site: Site, database: Connection, copied: list[str]
 ) -> None:
