@@ -12,17 +12,15 @@ from typing import Any
 import pytest
 
 from udecdash_updater import (
-    canvas,
+    alterations,
     copying,
     course,
     dashboard,
     db,
     drift,
     dump,
-    foreign_keys,
     jobs,
     ledger,
-    obstacles,
     requests,
     tables,
 )
@@ -80,11 +78,10 @@ def load(
         if damaged:
             raise dump.damaged_error(damaged)
         found = dump.as_verified(found, sound)
-        with db.opened(settings) as connection, db.transaction(connection) as cursor:
-            names = [table.name for table in found.full_tables()]
-            obstacles.demand_none(cursor, names)
-            changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
-            changed += foreign_keys.make_deferrable(cursor, names)
+        with db.opened(settings) as connection:
+            with connection.cursor() as cursor:
+                changed = drift.told(cursor, found.full_tables())
+            widened, deferrable = alterations.follow(connection, found.full_tables())
         published = tables.load(settings, found, book.run, RunOptions(accept=frozenset(accept)))
         tables.keep_lines(settings, published)
         with db.opened(settings) as connection, connection.cursor() as cursor:
@@ -95,7 +92,9 @@ def load(
         book.end_run(0, None, [])
     finally:
         book.close()
-    return Loaded(book.run, {one.table: one for one in published}, done, tuple(map(str, changed)))
+    return Loaded(
+        book.run, {one.table: one for one in published}, done, tuple(map(str, [*changed, *widened, *deferrable]))
+    )
 
 
 def process(settings: Settings, run: int) -> int:

@@ -175,6 +175,8 @@ def _widen(cursor: db.Cursor, table: Table, found: Found) -> Iterator[Told]:
                 with db.savepoint(cursor, "widen"):
                     db.run(cursor, "widen_column", table=target, column=db.identifier(name), type=db.raw(kind))
                 yield say("column widened", column=column, kind=kind)
+            except db.LockedError:
+                raise
             except db.Error as error:
                 stays = {"kind": kind, "found": found.types[name], "why": db.reason(error)}
                 yield say("column stays", column=column, **stays)

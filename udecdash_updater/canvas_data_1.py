@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from udecdash_updater import (
-    canvas,
+    alterations,
     canvas_cli,
     clearing,
     db,
     drift,
     dump,
-    foreign_keys,
-    obstacles,
     plausibility,
     requests,
     tables,
@@ -127,12 +125,11 @@ def load_tables(night: Night) -> None:
     settings, found = night.settings, night.found_dump
     if not found.full_tables():
         return
-    with db.told("preparing the tables"), db.opened(settings) as connection, db.transaction(connection) as cursor:
-        names = [table.name for table in found.full_tables()]
-        obstacles.demand_none(cursor, names)
-        changed = [*drift.told(cursor, found.full_tables()), *canvas.widen(cursor, found.full_tables())]
-        deferrable = [*foreign_keys.make_deferrable(cursor, names)]
-    for told in [*(say("problem", name="schema.json", what=one) for one in changed), *deferrable]:
+    with db.told("preparing the tables"), db.opened(settings) as connection:
+        with connection.cursor() as cursor:
+            changed = drift.told(cursor, found.full_tables())
+        widened, deferrable = alterations.follow(connection, found.full_tables())
+    for told in [*(say("problem", name="schema.json", what=one) for one in (*changed, *widened)), *deferrable]:
         night.warn(told)
     with night.progress.over(_full_files(found)):
         published = tables.load(settings, found, night.run, night.options)

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from udecdash_updater import (
     accounts,
-    canvas,
+    alterations,
     dap_ids,
     dap_relations,
     dap_schema,
     dap_tables,
     dap_weblog,
     db,
-    foreign_keys,
     ledger,
-    obstacles,
     plausibility,
     requests,
     tables,
@@ -167,12 +165,9 @@ def _prepare(
     connection: db.Connection, loaded: Collection[str], arriving: Sequence[str]
 ) -> tuple[list[Table], tuple[str, ...], list[Told]]:
     """The relations that can be made, with every column that they have; those that cannot; and columns added."""
-    with db.transaction(connection) as cursor:
-        chosen = dap_relations.choose({*loaded, *arriving})
+    chosen = dap_relations.choose({*loaded, *arriving})
+    with connection.cursor() as cursor:
         relations = dap_relations.tables(cursor, chosen.ready)
-        names = [relation.name for relation in relations]
-        obstacles.demand_none(cursor, names)
-        widened = [*canvas.widen(cursor, relations), *foreign_keys.make_deferrable(cursor, names)]
         missing = [n for n in chosen.waiting if not db.one(cursor, "table_exists", {"table": n})[0]]
     if missing:
         lacking = sorted({source for name in missing for source in RELATIONS[name]} - set(arriving))
@@ -180,7 +175,8 @@ def _prepare(
             say("never downloaded", lacking=", ".join(lacking), missing=", ".join(missing)),
             hint=say("never downloaded hint"),
         )
-    return relations, chosen.waiting, widened
+    widened, deferrable = alterations.follow(connection, relations)
+    return relations, chosen.waiting, [*widened, *deferrable]
 
 
 def _shrunk(settings: Settings, had: Mapping[str, int], now: Mapping[str, int]) -> list[Doubt]:

@@ -29,6 +29,7 @@ Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 Error = psycopg2.Error
 NotSupported = psycopg2.errors.FeatureNotSupported
+LockedError = psycopg2.errors.LockNotAvailable
 UndefinedColumn = psycopg2.errors.UndefinedColumn
 UniqueViolation = psycopg2.errors.UniqueViolation
 # What a row raises whose key or unique value stands there already.

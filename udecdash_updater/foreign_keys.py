@@ -39,6 +39,8 @@ def make_deferrable(cursor: db.Cursor, tables: Iterable[str]) -> Iterator[Told]:
             with db.savepoint(cursor, "deferrable"):
                 db.run(cursor, "make_deferrable", table=db.identifier(key.table), key=db.identifier(key.name))
             yield say("key deferrable", table=key.table, name=key.name)
+        except db.LockedError:
+            raise
         except db.Error as error:
             yield say("key not deferrable", table=key.table, name=key.name, why=db.reason(error))
 

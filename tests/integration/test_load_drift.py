@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,9 @@ from tests.installation import rows
 from tests.nights import load, mini_dump, process
 from tests.nights import truth as told
 from tests.support import connect
-from udecdash_updater import dump
+from udecdash_updater import alterations, dump
 from udecdash_updater.dump import DumpFile
-from udecdash_updater.errors import DumpError
+from udecdash_updater.errors import DumpError, TableError
 from udecdash_updater.settings import Settings
 
 Columns = list[tuple[str, str]]
@@ -94,6 +97,43 @@ def test_a_longer_text_and_a_text_without_end_get_room(
     )
     assert items(database, "length(name)", "length(note)") == [(900, 9000)]
     assert rows(database, "select indexname from pg_indexes where indexname = 'item_name'") == [("item_name",)]
+
+
+def test_a_column_that_is_added_waits_for_who_reads_and_holds_up_nobody_else(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    load(postgres, night(tmp_path / "1", ID, "1,1"))
+    with database.cursor() as cursor:
+        cursor.execute("set lock_timeout = '3s'")  # an ALTER TABLE that waits for the first reader would outlast that
+    with contextlib.closing(connect(postgres)) as reader, ThreadPoolExecutor() as pool:
+        reader.autocommit = False
+        assert rows(reader, "select id from item_dim") == [(1,)]
+        second = pool.submit(load, postgres, night(tmp_path / "2", [*ID, ("name", "varchar")], "1,1,x"))
+        for _ in range(50):
+            assert rows(database, "select id from item_dim") == [(1,)]
+            time.sleep(0.1)
+        assert not second.done()
+        reader.commit()
+        assert "item_dim.name was added" in second.result().drift
+    assert items(database, "id", "name") == [(1, "x")]
+
+
+def test_a_table_that_somebody_reads_without_end_is_told_and_left_as_it_was(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(postgres, night(tmp_path / "1", ID, "1,1"))
+    longer = night(tmp_path / "2", [*ID, ("name", "varchar")], "1,1,x")
+    with contextlib.closing(connect(postgres)) as reader, monkeypatch.context() as impatient:
+        impatient.setattr(alterations, "_PATIENCE", 1.0)
+        reader.autocommit = False
+        assert rows(reader, "select id from item_dim") == [(1,)]
+        with pytest.raises(TableError, match="have read the tables for 1 seconds without an end") as raised:
+            load(postgres, longer)
+        assert raised.value.exit_code == 5
+        assert "pg_stat_activity" in raised.value.hint()
+    assert rows(database, "select * from item_dim") == [(1, 1)]
+    load(postgres, longer)
+    assert items(database, "name") == [("x",)]
 
 
 def test_a_column_that_a_view_needs_as_it_is_stays_so_and_what_is_longer_is_rejected(

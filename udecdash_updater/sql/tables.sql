@@ -268,3 +268,6 @@ t.{column} = s.{column}
 
 -- add_label: a state that the found ENUM lacks
 alter type {type} add value if not exists {label}
+
+-- wait_a_moment: for no lock longer than a reader who comes behind us may wait
+set local lock_timeout = '40ms'
