@@ -15,7 +15,7 @@ import stamina
 
 from udecdash_updater import programs
 from udecdash_updater.errors import DownloadError
-from udecdash_updater.language import Both, Words, because, say
+from udecdash_updater.language import Both, Told, Words, because, say
 from udecdash_updater.logs import LOGGER, SecretMask
 from udecdash_updater.settings import SECRET_NAMES, Settings
 
@@ -53,7 +53,7 @@ class CommandError(DownloadError):
         lead = say("cli last lines" if last_lines else "cli wrote nothing", what=what)
         told = "".join(f"\n  | {line}" for line in last_lines)
         super().__init__(Both(*(lead.text(language) + told for language in ("en", "es"))))
-        self.what = str(what)
+        self.what = what
 
 
 @contextlib.contextmanager
@@ -77,13 +77,13 @@ def check(settings: Settings) -> None:
         LOGGER.warning("%s", elsewhere)
 
 
-def saves_elsewhere(settings: Settings) -> str:
+def saves_elsewhere(settings: Settings) -> Told:
     """Where config.js saves, if that is not PATH_DATA_FILES; else nothing. Raises as `check`."""
     folder, ours = _config_folder(settings), settings.path_data_files
     saved = _configured(settings, "saveLocation")
     if not saved or ours is None or (folder / saved).resolve() == ours.resolve():
         return ""
-    return f"saveLocation in {folder / CONFIG} is {folder / saved}, but PATH_DATA_FILES is {ours}"
+    return say("saves elsewhere", config=folder / CONFIG, saved=folder / saved, ours=ours)
 
 
 def sync(settings: Settings, *, backoff: Backoff | None = None) -> Done:

@@ -98,7 +98,7 @@ def _listeners(settings: Settings, connection: redis.Redis) -> Finding:
     if deaf:
         told = say("workers deaf", queues=", ".join(deaf)) if len(deaf) < len(names) else say("workers none listen")
         start = "workers start local" if _is_local(settings) else "workers start"
-        return warning("redis workers", told, say(start, programs=settings.supervisor_programs))
+        return warning("redis workers", told, say(start, command=workers.by_hand(settings, "start")))
     if not any(queues[0] == names[0] for queues in listening):
         return warning("redis workers", say("workers all large"), say("workers begin small", queue=names[0]))
     return ok("redis workers", say("workers listen", count=len(listening)), workers=len(listening))

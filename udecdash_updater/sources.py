@@ -67,6 +67,8 @@ def _judged(folder: Path, wanting: Callable[[Settings], list[Words]]) -> Setting
 
 def _hint(folder: Path, given: Mapping[str, Any], unread: Sequence[str]) -> Told:
     if _DOT_ENV in unread:
+        if os.access(folder / _DOT_ENV, os.R_OK):
+            return say("env no text hint", path=folder / _DOT_ENV)
         return say("env unread hint", account=_account(), path=folder / _DOT_ENV)
     if not given and not any((folder / name).exists() for name in ("main.py", _DOT_ENV)):
         return say("nothing here", folder=folder)

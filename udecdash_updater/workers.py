@@ -155,7 +155,7 @@ def _supervisorctl(settings: Settings, action: str, seconds: float, words: Seque
 
 
 def _command(settings: Settings, action: str, words: Sequence[str]) -> list[str]:
-    command = shlex.split(settings.server_supervisord_command_path)
+    command = shlex.split(settings.server_supervisord_command_path or "supervisorctl")
     if settings.supervisor_config:
         command += ["-c", str(settings.supervisor_config)]
     return [*command, action, *(words or _programs(settings))]

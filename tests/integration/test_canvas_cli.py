@@ -18,7 +18,7 @@ from tests.canvas import NIGHT_1, Canvas, listed, make_canvas
 from udecdash_updater import canvas_cli, programs
 from udecdash_updater.canvas_cli import Backoff
 from udecdash_updater.errors import DownloadError
-from udecdash_updater.logs import LOGGER
+from udecdash_updater.logs import LOGGER, SecretMask
 
 AT_ONCE = Backoff(first=0, longest=0)
 
@@ -102,6 +102,17 @@ def test_a_fault_that_stays_ends_in_an_error_with_the_last_lines(canvas: Canvas,
     message = failure(canvas, download_attempts=2)
     for part in told:
         assert part in message
+
+
+def test_an_attempt_that_fails_is_told_in_the_language_of_the_log(
+    canvas: Canvas, log: pytest.LogCaptureFixture
+) -> None:
+    canvas.faults({"fault": "api500"})
+    failure(canvas)
+    shown = [SecretMask(language="es").format(record) for record in log.records if record.levelname == "WARNING"]
+    assert [line.partition("WARNING ")[2] for line in shown] == [
+        "canvasDataCli sync terminó con el código de salida 1."
+    ]
 
 
 def test_a_budget_of_retries_exhausted_in_one_attempt_is_fresh_in_the_next(canvas: Canvas) -> None:

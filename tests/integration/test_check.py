@@ -41,6 +41,7 @@ def test_before_the_first_night_everything_is_asked_and_nothing_is_made(
     assert found["ledger"]["told"] == "none yet; the first night makes it"
     assert found["dump"]["told"] == "none is there yet; the first night downloads it"
     assert found["redis workers"]["outcome"] == "warning"
+    assert "supervisorctl start 'udecdash-workers:*'" in found["redis workers"]["hint"]
     assert listing(installation.folder) == before
     assert contents(database) == {}
     assert rows(database, "select nspname from pg_namespace where nspname like 'udecdash%'") == []
@@ -94,6 +95,8 @@ def test_an_administrator_who_reads_spanish_is_told_in_spanish_and_a_program_as_
     assert "No hay ejecución en curso." in status
     assert "Ejecución 1: tablas" in call(site, "report").stdout
     assert "La página de espera está puesta." in call(site, "maintenance", "on").stdout
+    (site.canvas / "config.js").write_text("module.exports = {saveLocation: './elsewhere'}")
+    assert re.search(r"^aviso +download +saveLocation en .* es ", call(site, "check", code=None).stdout, re.MULTILINE)
     assert "La página del tablero está de vuelta." in call(site, "maintenance", "off").stdout
     site.fill_in(LANGUAGE="es", DB_PORT="many")
     refused = call(site, "status", code=2)

@@ -229,6 +229,9 @@ def test_a_secret_file_that_gives_nothing_is_told_once_and_not_as_missing_too(
 def test_a_dot_env_that_is_no_text_is_told(given: Any, tmp_path: Path) -> None:  # noqa: ANN401
     (tmp_path / ".env").write_bytes(b"DB_NAME=\xff\xfe\n")
     assert "  - .env: is not a text in UTF-8" in told(given)
+    with pytest.raises(SettingsError) as refused:
+        load(tmp_path)
+    assert refused.value.hint("es").startswith("Guarde el archivo en UTF-8")
     assert not demonstrate_when_empty(tmp_path)
 
 
