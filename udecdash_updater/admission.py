@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from udecdash_updater import db, refusals, rows
+from udecdash_updater import copy_text, db, refusals, rows
 from udecdash_updater.dump import REQUESTS, DumpFile
 from udecdash_updater.language import say
 from udecdash_updater.logs import LOGGER
@@ -87,7 +87,7 @@ def _write_part(cursor: db.Cursor, written: _Written, low: int, high: int, most:
 def _rejects(written: _Written, counts: Sequence[FileCount]) -> Iterator[Reject]:
     keys: defaultdict[int, dict[bytes, str]] = defaultdict(dict)
     for number, key, why in written.refused:
-        keys[number][db.field(key).encode()] = why
+        keys[number][copy_text.field(key).encode()] = why
     for number, reasons in keys.items():
         yield from _with_lines(counts[number].file, reasons)
 

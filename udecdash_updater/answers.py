@@ -28,7 +28,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
-from udecdash_updater import db
+from udecdash_updater import copy_text, db
 from udecdash_updater.clock import Clock
 from udecdash_updater.dashboard import ATTACHMENTS
 from udecdash_updater.interactions import Classifier
@@ -128,8 +128,8 @@ class Answers:
 
     def add_again(self, request: Request) -> None:
         """A request that found nothing once and resolves now."""
-        question = "\t".join(map(db.field, request[4:9])) + "\n"
-        self.add((*map(db.field, (*request[:4], request.user_agent)), question))
+        question = "\t".join(map(copy_text.field, request[4:9])) + "\n"
+        self.add((*map(copy_text.field, (*request[:4], request.user_agent)), question))
 
     def held(self) -> int:
         """How many interactions wait to be taken."""
@@ -225,7 +225,7 @@ def _value(text: str) -> str | None:
 
 def _end(request: Request, outcome: Resolved) -> str:
     downloaded = f"\t{outcome.downloaded}" if outcome.table == ATTACHMENTS else ""
-    return f"\t{outcome.item_id}\t{db.field(request.url or '')}{downloaded}\n"
+    return f"\t{outcome.item_id}\t{copy_text.field(request.url or '')}{downloaded}\n"
 
 
 def _missing(request: Request, why: Unresolved, wants: tuple[int, ...]) -> _Miss:
@@ -234,8 +234,8 @@ def _missing(request: Request, why: Unresolved, wants: tuple[int, ...]) -> _Miss
         f', "{name}": {"null" if number is None else number}'
         for name, number in zip(Request._fields[4:8], request[4:8], strict=True)
     )
-    log = f'{numbers}, "url": {_json(db.field(request.url))}, "user_agent": '
-    return _Miss("\t".join(map(db.field, values)) + "\t", log, wants)
+    log = f'{numbers}, "url": {_json(copy_text.field(request.url))}, "user_agent": '
+    return _Miss("\t".join(map(copy_text.field, values)) + "\t", log, wants)
 
 
 @lru_cache(maxsize=16_384)

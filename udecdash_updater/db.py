@@ -321,19 +321,6 @@ def copy_in(cursor: Cursor, table: Composable, columns: Sequence[str], source: R
     return arrived
 
 
-_ODD = re.compile(r"[\\\t\n\r]")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def field(value: object) -> str:
-    """A Python value (text, number, boolean, None) as COPY reads it."""
-    if value is None:
-        return "\\N"
-    if not isinstance(value, str):
-        return str(value)
-    return value.translate(_ESCAPES) if _ODD.search(value) else value
-
-
 def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: list[str]) -> None:
     """COPY whole lines, each with its end, into `columns` of `table`, and forget them."""
     if lines:

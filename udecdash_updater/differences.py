@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 
-from udecdash_updater import db, places, prints, rows
+from udecdash_updater import copy_text, db, places, prints, rows
 from udecdash_updater.canvas import Found, key_of
 from udecdash_updater.changes import Changes, comparable, differ, digest, same_key
 from udecdash_updater.dump import Table
@@ -219,4 +219,4 @@ def _newest_of_all(cursor: db.Cursor, table: Table, staging: db.Composable, time
 
 def _key_alone(table: Table, key: str) -> bytes:
     values = dict(zip(key_of(table), key.split("\t"), strict=True))
-    return db.field(of_values([values.get(name) for name in table.column_names])).encode()
+    return copy_text.field(of_values([values.get(name) for name in table.column_names])).encode()

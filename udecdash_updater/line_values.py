@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from udecdash_updater import db, rows, words
+from udecdash_updater import copy_text, rows, words
 from udecdash_updater.canvas import Found
 from udecdash_updater.dump import Table
 from udecdash_updater.line_blocks import UnlikeError
@@ -76,7 +76,7 @@ def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
             array = b'{"%b"}' % line.replace(b'"', b'\\\\"').replace(b"\t", b'","')
             yield array.replace(b'"\\N"', b"NULL")
         else:
-            yield db.field(of_values(_values(line, demands))).encode()
+            yield copy_text.field(of_values(_values(line, demands))).encode()
 
 
 def _are_plain(lines: Sequence[bytes], demands: Demands) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
-from udecdash_updater import db, dump, ledger, notifier
+from udecdash_updater import copy_text, db, dump, ledger, notifier
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.notice import Notice, in_words
@@ -77,7 +77,7 @@ def test_an_identifier_is_one_name_whatever_stands_in_it(database: Connection) -
 def test_literals_values_and_copied_rows_come_back_as_they_were(database: Connection) -> None:
     with database.cursor() as cursor:
         cursor.execute("create temporary table course_names (place integer, name text)")
-        lines = [f"{place}\t{db.field(name)}\n" for place, name in enumerate(HOSTILE)]
+        lines = [f"{place}\t{copy_text.field(name)}\n" for place, name in enumerate(HOSTILE)]
         db.copy_lines(cursor, "course_names", ["place", "name"], lines)
         cursor.execute("select name from course_names order by place")
         assert [name for (name,) in cursor] == HOSTILE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udecdash_updater import db, line_values
+from udecdash_updater import copy_text, line_values
 from udecdash_updater.line_blocks import UnlikeError
 from udecdash_updater.line_values import Demands, arrays, of_values
 
@@ -25,7 +25,7 @@ _PLACES = st.lists(st.integers(0, WIDTH - 1), unique=True, max_size=2).map(tuple
 
 def plainly(lines: list[bytes], demands: Demands) -> list[bytes] | None:
     try:
-        return [db.field(of_values(line_values._values(line, demands))).encode() for line in lines]
+        return [copy_text.field(of_values(line_values._values(line, demands))).encode() for line in lines]
     except UnlikeError:
         return None
 
