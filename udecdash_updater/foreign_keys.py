@@ -62,12 +62,19 @@ def _judge(cursor: db.Cursor, keys: Sequence[ForeignKey], when: str) -> None:
 
 def orphans(cursor: db.Cursor, key: ForeignKey, told_by: db.Composable, most: int) -> list[str]:
     """The first rows that refer to nothing, as `told_by` tells them."""
-    parts = {
-        "key": told_by,
+    parts = {"key": told_by, "most": db.raw(str(most))}
+    return [row[0] for row in db.rows(cursor, "orphans", None, **parts, **_of_orphans(key))]
+
+
+def take_orphans(cursor: db.Cursor, key: ForeignKey) -> int:
+    """Delete all rows that refer to nothing; how many they were."""
+    return db.run(cursor, "take_orphans", None, **_of_orphans(key))
+
+
+def _of_orphans(key: ForeignKey) -> dict[str, db.Composable]:
+    return {
         "table": db.identifier(key.table),
         "refers": db.raw(key.refers),
         "other": db.raw(key.other),
         "same": db.raw(key.same),
-        "most": db.raw(str(most)),
     }
-    return [row[0] for row in db.rows(cursor, "orphans", None, **parts)]

@@ -6,12 +6,14 @@ staged without these rows, which are rejects, and published again.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from udecdash_updater import db, foreign_keys, swaps
 from udecdash_updater.canvas import key_of
 from udecdash_updater.errors import TableError
+from udecdash_updater.foreign_keys import ForeignKey
 from udecdash_updater.language import Words, say
 from udecdash_updater.staging import STAGING, Staged, Way, source
 
@@ -29,10 +31,20 @@ def find(cursor: db.Cursor, staged: Sequence[Staged], write: Write, most: int) -
     keys = foreign_keys.find(cursor, there)
     foreign_keys.defer(cursor, keys)
     found = {name: dict(islice(_of_table(cursor, one, write), most)) for name, one in there.items()}
-    for key in keys:
-        for row in foreign_keys.orphans(cursor, key, told_by(there[key.table]), most):
-            found[key.table].setdefault(row, f"foreign key violation (23503) at {key.name}")
+    while any(_orphaned(cursor, key, there[key.table], found[key.table], most) for key in keys):
+        pass  # what they leave behind refers to nothing in its turn
     return {table: refused for table, refused in found.items() if refused}
+
+
+def _orphaned(cursor: db.Cursor, key: ForeignKey, staged: Staged, found: dict[str, str], most: int) -> bool:
+    """Add a table's rows that refer to nothing, and take them away; whether there were any, and not too many."""
+    rows = foreign_keys.orphans(cursor, key, told_by(staged), most)
+    found.update((row, f"foreign key violation (23503) at {key.name}") for row in rows if row not in found)
+    if not rows or len(found) >= most:
+        return False
+    with contextlib.suppress(*db.REFUSED), db.savepoint(cursor, "orphans"):
+        return foreign_keys.take_orphans(cursor, key) > 0
+    return False  # what else refers to them keeps them
 
 
 def told_by(staged: Staged) -> db.Composable:

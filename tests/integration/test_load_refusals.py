@@ -126,6 +126,20 @@ def test_tables_that_refer_to_each_other_change_together_and_rows_that_refer_to_
     assert [(one.rows, one.new, one.changed, one.gone) for one in done.values()] == [(1, 0, 0, 1)] * 2 + [(1, 1, 0, 1)]
 
 
+@pytest.mark.parametrize("way", ["all", "lines"])
+def test_of_a_long_chain_of_rows_each_is_a_reject_when_the_first_refers_to_nothing(
+    postgres: Settings, database: Connection, tmp_path: Path, way: str
+) -> None:
+    execute(database, f"create table item_dim {MADE}, constraint above foreign key (other_id) references item_dim)")
+    chain = [f"{number},{number - 1},n" for number in range(1000, 1030)]
+    sound = ["1,1,a", *MANY] if way == "lines" else ["1,1,a"]
+    load(postgres, night(tmp_path / "1", item_dim=" ".join(sound)))
+    run = load(postgres, night(tmp_path / "2", item_dim=" ".join([*sound, *chain]))).run
+    assert len(ids(database, "item_dim")) == len(sound)
+    told = rows(database, f"select line, reason from udecdash.rejects where run_id = {run} order by line")
+    assert told == [(len(sound) + n, "foreign key violation (23503) at above") for n in range(1, 31)]
+
+
 def test_what_the_dashboard_hangs_on_a_row_stays_when_the_row_changes_and_goes_with_it_only_by_its_own_rule(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:

@@ -26,3 +26,6 @@ set constraints {keys} {when}
 
 -- orphans: rows, by key, that refer to nothing
 select concat_ws(E'\t', {key}) from {table} t where {refers} and not exists (select from {other} r where {same}) limit {most}
+
+-- take_orphans: they leave their table, so that rows show which refer to them
+delete from {table} t where {refers} and not exists (select from {other} r where {same})
