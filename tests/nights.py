@@ -92,9 +92,8 @@ def load(
         book.end_run(0, None, [])
     finally:
         book.close()
-    return Loaded(
-        book.run, {one.table: one for one in published}, done, tuple(map(str, [*changed, *widened, *deferrable]))
-    )
+    told = tuple(map(str, (*changed, *widened, *deferrable, *done.drift)))
+    return Loaded(book.run, {one.table: one for one in published}, done, told)
 
 
 def process(settings: Settings, run: int) -> int:

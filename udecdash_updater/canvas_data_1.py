@@ -149,6 +149,8 @@ def load_requests(night: Night) -> None:
 def _load_requests(night: Night) -> None:
     with night.progress.over(night.request_files):
         loaded = requests.load(night.settings, night.found_dump, night.request_files, night.run)
+    for told in loaded.drift:
+        night.warn(say("problem", name="schema.json", what=told))
     LOGGER.info(say("requests loaded", new=loaded.new, files=len(loaded.counts), known=loaded.skipped))
     if loaded.vanished and not night.settings.first_data_update:
         night.warn(say("requests vanished", told=say("requests vanish", count=loaded.vanished)))

@@ -29,6 +29,14 @@ def last(cursor: db.Cursor) -> dict[str, list[str]]:
     return dict(db.rows(cursor, "last_columns"))
 
 
+def of_requests(cursor: db.Cursor, run: int, table: Table) -> list[Told]:
+    """The same of `requests`, whose columns are written down at once; in the transaction that loads them."""
+    before, now = [columns for (columns,) in db.rows(cursor, "last_requests_columns")], declared(table)
+    if before != [now]:
+        db.run(cursor, "note_requests_columns", {"columns": now, "run": run})
+    return list(_differences({table.name: before[0]}, [table])) if before else []
+
+
 def _differences(before: Mapping[str, Sequence[str]], tables: Iterable[Table]) -> Iterator[Told]:
     for table in tables:
         now = declared(table)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import BinaryIO
 
-from udecdash_updater import admission, canvas, dashboard, db, ledger, limits, refusals, rows
+from udecdash_updater import admission, canvas, dashboard, db, drift, ledger, limits, refusals, rows
 from udecdash_updater.copying import copy_batches, demand_width, reconciled
 from udecdash_updater.dump import REQUESTS, Dump, DumpFile
-from udecdash_updater.language import say
+from udecdash_updater.language import Told, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.rejects import FileCount, Reject, Rejects, too_many
 from udecdash_updater.settings import Settings
@@ -24,13 +24,15 @@ from udecdash_updater.suspects import Suspects
 class RequestsLoaded:
     """What a load of requests did.
 
-    `skipped`: files that were loaded before; `vanished`: courses whose newest request was no longer there before it.
+    `skipped`: files that were loaded before; `vanished`: courses whose newest request was no longer there before it;
+    `drift`: what schema.json declares otherwise than at the last load.
     """
 
     counts: tuple[FileCount, ...]
     rejects: tuple[Reject, ...]
     skipped: int
     vanished: int = 0
+    drift: tuple[Told, ...] = ()
 
     @property
     def new(self) -> int:
@@ -61,17 +63,22 @@ Also = Callable[[db.Cursor], None]
 """What else the transaction that loads requests records."""
 
 
-def load(
-    settings: Settings, dump: Dump | None, files: Sequence[DumpFile], run: int, also: Also | None = None
-) -> RequestsLoaded:
+def load(settings: Settings, dump: Dump, files: Sequence[DumpFile], run: int) -> RequestsLoaded:
     """Load the request files given, in the order of rule R14: all of them in one transaction, or nothing.
 
     An empty table is filled directly, and what it lacks of indexes is built on the way or afterwards; to a full one,
     what is new is appended from staging. Raises DumpError when too many lines cannot be loaded, DatabaseError when
     PostgreSQL fails.
     """
+    changed: list[Told] = []
+
+    def also(cursor: db.Cursor) -> None:
+        if REQUESTS in dump.tables:
+            changed.extend(drift.of_requests(cursor, run, dump.tables[REQUESTS]))
+
     with db.told("loading requests"), db.opened(settings) as connection:
-        return load_by(connection, settings, dump, files, run, also)
+        loaded = load_by(connection, settings, dump, files, run, also)
+    return replace(loaded, drift=tuple(changed))
 
 
 def load_by(

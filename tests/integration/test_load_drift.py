@@ -70,6 +70,25 @@ def test_added_moved_and_removed_columns_are_told_and_no_value_is_shifted(
     assert load(postgres, night(tmp_path / "3", other, "green,1,1,5", "blue,2,2,6", "gray,3,3,\\N")).drift == ()
 
 
+def test_columns_of_requests_that_move_come_or_go_are_told_once_and_no_value_is_shifted(
+    postgres: Settings, database: Connection, tmp_path: Path
+) -> None:
+    def night_of(number: int, columns: Columns) -> Path:
+        values = {"id": f"r{number}", "timestamp": "2021-04-01 10:00:00", "user_id": "5", "course_id": "7"}
+        values |= {"url": "/courses/7", "user_agent": "x"}
+        line = "\t".join(values.get(name, "\\N") for name, _ in columns) + "\n"
+        entries = {"requests": columns, "course_dim": ID}
+        return mini_dump(tmp_path / str(number), entries, {"requests": {f"requests-{number}.gz": line.encode()}})
+
+    other = [*REQUEST[:2], ("weight", "int"), *(one for one in REQUEST[:1:-1] if one[0] != "http_version")]
+    assert load(postgres, night_of(1, REQUEST)).drift == ()
+    (told,) = load(postgres, night_of(2, other)).drift
+    assert told.startswith("requests: weight is new, http_version is gone and keeps its old values, id, timestamp, ")
+    assert told.endswith(" stand in another order")
+    assert load(postgres, night_of(3, other)).drift == ()
+    assert rows(database, "select count(*), min(url), max(user_agent) from requests") == [(3, "/courses/7", "x")]
+
+
 def test_a_table_that_comes_is_made_and_one_that_goes_is_asked_about(
     postgres: Settings, database: Connection, tmp_path: Path
 ) -> None:

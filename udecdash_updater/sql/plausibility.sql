@@ -23,3 +23,9 @@ select table_name, reason from udecdash.accepted where run_id = %(run)s order by
 -- last_columns: what schema.json declared of each table when it was loaded last
 select distinct on (table_name) table_name, columns from udecdash.table_loads
 where columns is not null order by table_name, run_id desc
+
+-- last_requests_columns: the same of requests, none before its first load
+select requests_columns from udecdash.runs where requests_columns is not null order by id desc limit 1
+
+-- note_requests_columns: they are other ones in this run
+update udecdash.runs set requests_columns = %(columns)s where id = %(run)s
