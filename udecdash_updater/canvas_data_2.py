@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from udecdash_updater import dap, dap_batches, dap_load, dump, plausibility
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
-from udecdash_updater.language import joined, say
+from udecdash_updater.language import because, joined, say
 from udecdash_updater.logs import LOGGER
 from udecdash_updater.night import Night, Source
 
@@ -86,7 +86,10 @@ def load_requests(night: Night) -> None:
     LOGGER.info(say("web logs loaded", new=loaded.new, files=len(loaded.counts)))
     if loaded.vanished:
         night.warn(say("requests vanish", count=loaded.vanished))
-    dap_batches.forget(night.batches)
+    try:
+        dap_batches.forget(night.batches)
+    except OSError as error:  # all of it is loaded, and the ledger knows that
+        night.warn(say("batches stay", path=error.filename or night.data_files, why=because(error)))
 
 
 SOURCE = Source(check, clear, download, verify, load_tables, load_requests)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from udecdash_updater import dap_batches
+from udecdash_updater import canvas_data_2, dap_batches, dap_load
 from udecdash_updater.dap_batches import INCREMENTAL, SNAPSHOT, Batch, BatchFile
 from udecdash_updater.errors import DumpError
+from udecdash_updater.night import Night
+from udecdash_updater.requests import RequestsLoaded
+from udecdash_updater.settings import Settings
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 
@@ -53,6 +58,20 @@ def test_changes_whose_snapshot_is_loaded_and_forgotten_are_read(tmp_path: Path)
     dap_batches.forget([snapshot])
     assert dap_batches.read(tmp_path) == [change]
     assert not snapshot.folder.exists()
+
+
+def test_batches_that_are_loaded_and_cannot_be_deleted_are_told_and_end_no_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = Night(Settings(path_data_files=tmp_path), contextlib.ExitStack(), waits=False)
+    night.batches, night.ledger = (batch(tmp_path),), mock.Mock(run=1)
+    monkeypatch.setattr(dap_load, "load_web_log", lambda *_: RequestsLoaded((), (), 0))
+    refused = PermissionError(13, "Permission denied", str(tmp_path))
+    monkeypatch.setattr("udecdash_updater.dap_batches.shutil.rmtree", mock.Mock(side_effect=refused))
+    canvas_data_2.load_requests(night)
+    assert [str(told) for told in night.warnings] == [
+        f"{tmp_path}: Permission denied. Batches that are loaded could not be deleted; the next night tries again."
+    ]
 
 
 def test_batches_stay_in_the_order_of_their_downloads_when_the_clock_goes_back(tmp_path: Path) -> None:
