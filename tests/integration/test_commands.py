@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -207,14 +208,15 @@ def test_requeue_puts_back_what_redis_has_lost_and_nothing_twice(second: Install
 def test_nights_in_one_process_leave_no_descriptor_no_thread_and_no_session(
     yesterday: Installation, database: Connection
 ) -> None:
-    def held() -> tuple[list[str], list[str], int]:
-        files = sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
-        [(sessions,)] = rows(database, "select count(*) from pg_stat_activity where datname = current_database()")
-        return files, sorted(thread.name for thread in threading.enumerate()), sessions
+    def held() -> Counter[str]:
+        files = (str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
+        sessions = rows(database, "select application_name from pg_stat_activity where datname = current_database()")
+        return Counter([*files, *(thread.name for thread in threading.enumerate()), *(name for (name,) in sessions)])
 
     yesterday.fill_in()
     call(yesterday, "run")  # what is opened once, as catalogs, is open now
     before = held()
     for _ in range(3):
         call(yesterday, "run")
-    assert until(lambda: held() == before), (before, held())
+    # What other tests of this process have left may go meanwhile.
+    assert until(lambda: held() <= before), held() - before
