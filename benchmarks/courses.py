@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - psycopg2's class has a lower-case name
 
 from benchmarks import ground
+from benchmarks.ground import Server
 from udecdash_updater import dashboard, ledger
 from udecdash_updater.resolution import INTERACTION_TABLES
 from udecdash_updater.settings import Settings
@@ -127,6 +129,19 @@ def keep_history(settings: Settings) -> None:
     """What has been judged so far is history: `forget_night` leaves it alone."""
     with ground.session(settings) as cursor:
         cursor.execute(_KEEP)
+
+
+def night_as_files(server: Server, settings: Settings, folder: Path) -> str:
+    """What was judged since `keep_history`, as a file for each table; the script by which psql copies them back."""
+    newer = dict.fromkeys(INTERACTION_TABLES, "viewed > (select ended from history)")
+    newer["course_interactions"] = "interaction_date > (select ended from history)"
+    newer["unprocessable_interactions"] = "id > (select missed from history)"
+    folder.mkdir()
+    files = {table: folder / f"{table}.tsv" for table in newer}
+    out = (f"\\copy (select * from {table} where {newer[table]}) to '{file}'\n" for table, file in files.items())
+    ground.psql(server, settings, "".join(out))
+    back = (f"\\copy {table} from '{file}'\n" for table, file in files.items())
+    return "".join(["begin;\n", *back, "commit;\n"])
 
 
 def forget_night(settings: Settings) -> None:

@@ -185,7 +185,10 @@ def history(bench: Bench) -> list[Line]:
     numbers, few = _HISTORY_COURSES, max(1, bench.requests // 400)
     sizes = {"short": bench.requests // 2, "long": bench.requests * 5}
     kept = {name: _history(bench, name, size // len(numbers), few) for name, size in sizes.items()}
-    sides = {name: partial(_night, settings, numbers) for name, settings in kept.items()}
+    sides: dict[str, Side] = {name: partial(_night, settings, numbers) for name, settings in kept.items()}
+    for name, settings in kept.items():
+        script = courses.night_as_files(bench.server, settings, bench.folder / name)
+        sides[f"psql {name}"] = partial(_copied, bench, settings, script)
     found = bench.take_turns(sides)
     what = (
         f"a night of {few * len(numbers):,} requests in {len(numbers)} courses on a history of {sizes['long']:,}"
@@ -195,6 +198,11 @@ def history(bench: Bench) -> list[Line]:
         Line(f"{what}time", _ratio(found, "long", "short"), "≤ 1.1"),
         Line(f"{what}time without what a job costs beside its work", _ratio(found, "long", "short", "worked")),
         Line(f"{what}the server's processor time", _ratio(found, "long", "short", "server")),
+        Line(
+            "what PostgreSQL itself takes: the finished rows of that night by psql's `\\copy`, in one transaction, on the"
+            " same two histories: time",
+            _ratio(found, "psql long", "psql short"),
+        ),
     ]
 
 
@@ -211,6 +219,11 @@ def _history(bench: Bench, name: str, requests: int, few: int) -> Settings:
     courses.ready(settings)
     judging.ours(settings, [numbers])
     return settings
+
+
+def _copied(bench: Bench, settings: Settings, script: str) -> ground.Told:
+    courses.forget_night(settings)
+    return {"seconds": ground.psql(bench.server, settings, script)}
 
 
 def _night(settings: Settings, numbers: range) -> ground.Told:
