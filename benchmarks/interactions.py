@@ -199,8 +199,8 @@ def history(bench: Bench) -> list[Line]:
         Line(f"{what}time without what a job costs beside its work", _ratio(found, "long", "short", "worked")),
         Line(f"{what}the server's processor time", _ratio(found, "long", "short", "server")),
         Line(
-            "what PostgreSQL itself takes: the finished rows of that night by psql's `\\copy`, in one transaction, on the"
-            " same two histories: time",
+            "what PostgreSQL itself takes: the finished rows of that night by psql's `\\copy`, in one transaction, on"
+            " the same two histories: time",
             _ratio(found, "psql long", "psql short"),
         ),
     ]
