@@ -156,7 +156,8 @@ def told(doing: str) -> Iterator[None]:
         why = reason(error) + (f" of {error.diag.table_name}" if error.diag.table_name else "")
         raise TableError(Both(f"{doing}: {why}", why), hint=_refused_hint(error)) from None
     except psycopg2.Error as error:
-        raise DatabaseError(Both(f"{doing}: {(why := reason(error))}", why)) from None
+        hint = say("table in use hint") if isinstance(error, LockedError) else ""
+        raise DatabaseError(Both(f"{doing}: {(why := reason(error))}", why), hint=hint) from None
 
 
 def _refused_hint(error: psycopg2.Error) -> Told:

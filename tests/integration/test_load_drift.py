@@ -21,9 +21,9 @@ from tests.installation import rows
 from tests.nights import load, mini_dump, process
 from tests.nights import truth as told
 from tests.support import connect
-from udecdash_updater import alterations, dump
+from udecdash_updater import alterations, db, dump
 from udecdash_updater.dump import DumpFile
-from udecdash_updater.errors import DumpError, TableError
+from udecdash_updater.errors import DatabaseError, DumpError, TableError
 from udecdash_updater.settings import Settings
 
 Columns = list[tuple[str, str]]
@@ -153,6 +153,20 @@ def test_a_table_that_somebody_reads_without_end_is_told_and_left_as_it_was(
     assert rows(database, "select * from item_dim") == [(1, 1)]
     load(postgres, longer)
     assert items(database, "name") == [("x",)]
+
+
+def test_a_row_that_somebody_keeps_locked_ends_the_night_with_how_to_find_who(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(postgres, night(tmp_path / "1", ID, "1,1"))
+    with contextlib.closing(connect(postgres)) as other, monkeypatch.context() as impatient:
+        impatient.setattr(db, "_LOCK_TIMEOUT", "300ms")
+        other.autocommit = False
+        assert rows(other, "select id from item_dim for update") == [(1,)]
+        with pytest.raises(DatabaseError, match=r"publishing item_dim: .*55P03") as raised:
+            load(postgres, night(tmp_path / "2", ID, "1,7"))
+        assert "pg_stat_activity" in raised.value.hint()
+    assert items(database, "canvas_id") == [(1,)]
 
 
 def test_a_column_that_a_view_needs_as_it_is_stays_so_and_what_is_longer_is_rejected(
