@@ -37,9 +37,7 @@ def read(settings: Settings) -> Backlog:
     """What is left to do now, as the ledger tells; never raises because PostgreSQL is away."""
     with (
         contextlib.suppress(UpdaterError),  # the night's own stages tell of it
-        db.told("reading the ledger"),
-        db.opened(settings, name=db.READER) as connection,
-        connection.cursor() as cursor,
+        db.looking(settings) as cursor,
     ):
         queues = tuple(Waiting(*row) for row in db.rows(cursor, "jobs_by_queue"))
         return Backlog(len(jobs.due(cursor)), queues)

@@ -89,7 +89,7 @@ def _records(cursor: db.Cursor) -> Iterator[Finding]:
 
 @contextmanager
 def _reading(settings: Settings) -> Iterator[db.Cursor]:
-    with db.told("checking"), db.opened(settings, name=db.READER) as connection, connection.cursor() as cursor:
+    with db.looking(settings, "checking") as cursor:
         db.run(cursor, "only_reading")
         yield cursor
 

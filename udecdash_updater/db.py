@@ -109,6 +109,13 @@ def opened(settings: Settings, *, name: str = LOADER, patient: bool = False) -> 
         connection.close()
 
 
+@contextlib.contextmanager
+def looking(settings: Settings, doing: str = "reading the ledger") -> Iterator[Cursor]:
+    """A cursor of whoever only looks, whose errors say what was being done. Raises DatabaseError."""
+    with told(doing), opened(settings, name=READER) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
 def version(cursor: Cursor) -> int:
     """The server's major version."""
     return cursor.connection.server_version // 10000

@@ -85,7 +85,7 @@ def requeue(settings: Settings) -> Enqueued:
     """
     if settings.embedded_database or settings.embedded_redis:
         raise SettingsError([say("problem", name="DB_HOST, REDIS_URL", what=say("embedded no requeue"))])
-    with db.told("reading the ledger"), db.opened(settings) as connection, connection.cursor() as cursor:
+    with db.looking(settings) as cursor:
         run = db.one(cursor, "newest_run")[0]
     return Enqueued((), 0) if run is None else _enqueue(settings, run, awaited=None, again=True)
 

@@ -135,11 +135,7 @@ def read(settings: Settings, run: int | None = None, *, runs: int = 60) -> Figur
 
     Raises DatabaseError, and UnknownRunError.
     """
-    with (
-        db.told("reading the ledger"),
-        db.opened(settings, name=db.READER) as connection,
-        connection.cursor() as cursor,
-    ):
+    with db.looking(settings) as cursor:
         db.run(cursor, "limit_statements", {"milliseconds": str(_STATEMENT_SECONDS * 1000)})
         history = _history(cursor, run, runs)
         if not history or run not in (None, history[-1].number):
@@ -158,11 +154,7 @@ def read(settings: Settings, run: int | None = None, *, runs: int = 60) -> Figur
 
 def history(settings: Settings, runs: int) -> tuple[RunFigures, ...]:
     """The newest runs, oldest first. Raises DatabaseError."""
-    with (
-        db.told("reading the ledger"),
-        db.opened(settings, name=db.READER) as connection,
-        connection.cursor() as cursor,
-    ):
+    with db.looking(settings) as cursor:
         return _history(cursor, None, runs)
 
 

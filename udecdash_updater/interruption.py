@@ -13,7 +13,7 @@ from udecdash_updater.errors import UpdaterError
 from udecdash_updater.language import say
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PAUSE = 0.5
+_PAUSE = 0.5  # seconds
 
 
 class StoppedError(UpdaterError):

@@ -119,7 +119,7 @@ def cancel(settings: Settings) -> None:
 
     Raises DatabaseError.
     """
-    with db.told("cancelling"), db.opened(settings, name=db.READER) as connection, connection.cursor() as cursor:
+    with db.looking(settings, "cancelling") as cursor:
         db.run(cursor, "cancel_statements", {"name": db.LOADER})
 
 

@@ -100,11 +100,7 @@ def _ledger(settings: Settings) -> Iterator[db.Cursor | None]:
         LOGGER.warning(say("embedded not asked"))
         yield None
         return
-    with (
-        db.told("reading the ledger"),
-        db.opened(settings, name=db.READER) as connection,
-        connection.cursor() as cursor,
-    ):
+    with db.looking(settings) as cursor:
         db.run(cursor, "only_reading")
         there = db.one(cursor, "ledger_exists")[0]
         if there and ledger.lacking(cursor):

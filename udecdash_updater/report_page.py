@@ -48,7 +48,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
     Raises DatabaseError.
     """
-    with db.told("reading the ledger"), db.opened(settings, name=db.READER) as session, session.cursor() as cursor:
+    with db.looking(settings) as cursor:
         db.run(cursor, "lock_pages")  # until the session ends
         yield
 

@@ -114,12 +114,7 @@ def read(settings: Settings, *, nights: int = NIGHTS) -> Status:
     Before the first night there is nothing to see. Raises DatabaseError when PostgreSQL is away, or the ledger is one
     of another version.
     """
-    with (
-        visited(settings) as found,
-        db.told("reading the ledger"),
-        db.opened(found, name=db.READER) as session,
-        session.cursor() as cursor,
-    ):
+    with visited(settings) as found, db.looking(found) as cursor:
         db.run(cursor, "only_reading")
         if not db.one(cursor, "ledger_exists")[0]:
             return Status()

@@ -82,11 +82,7 @@ class Summary:
 
 def read(settings: Settings, run: int | None = None) -> Summary:
     """The summary of a run; of the newest one without a number. Raises UnknownRunError where there is none."""
-    with (
-        db.told("reading the ledger"),
-        db.opened(settings, name=db.READER) as connection,
-        connection.cursor() as cursor,
-    ):
+    with db.looking(settings) as cursor:
         db.run(cursor, "only_reading")
         there = db.one(cursor, "ledger_exists")[0]
         number = db.one(cursor, "run_number", {"run": run})[0] if there else None
