@@ -208,14 +208,20 @@ def test_whatever_happens_to_postgresql_within_copy_publish_and_append_leaves_no
     assert len(failed) == 10  # a killed run tells nobody
 
 
+def empty_database(server: PrivateServer, site: Installation, name: str) -> Settings:
+    """A new database on the server, which becomes the site's."""
+    with contextlib.closing(connect(server.settings)) as session:
+        session.autocommit = True
+        session.cursor().execute(f"create database {name} template template0")
+    site.values |= {"DB_NAME": name}
+    return server.settings.model_copy(update={"db_name": name})
+
+
 def test_postgresql_that_stops_within_the_copy_of_a_first_load_of_requests_leaves_none_and_the_next_run_all(
     server: PrivateServer, site: Installation, tmp_path: Path
 ) -> None:
-    with contextlib.closing(connect(server.settings)) as session:
-        session.autocommit = True
-        session.cursor().execute("create database anew template template0")
-    anew = server.settings.model_copy(update={"db_name": "anew"})
-    site.values |= {"DB_NAME": "anew", "PATH_DATA_FILES": str(dump(tmp_path / "day1", 1))}
+    anew = empty_database(server, site, "anew")
+    site.values |= {"PATH_DATA_FILES": str(dump(tmp_path / "day1", 1))}
     site.fill_in()
     with contextlib.closing(connect(anew)) as session:
         session.autocommit = True
@@ -236,11 +242,7 @@ def test_postgresql_that_stops_within_the_copy_of_a_first_load_of_requests_leave
 def test_a_run_that_is_told_to_stop_does_not_wait_for_what_postgresql_is_at(
     server: PrivateServer, site: Installation, tmp_path: Path
 ) -> None:
-    with contextlib.closing(connect(server.settings)) as session:
-        session.autocommit = True
-        session.cursor().execute("create database at_work template template0")
-    at_work = server.settings.model_copy(update={"db_name": "at_work"})
-    site.values |= {"DB_NAME": "at_work"}
+    at_work = empty_database(server, site, "at_work")
     with contextlib.closing(connect(at_work)) as session:
         session.autocommit = True
         session.cursor().execute(HOLDS + SLEEPS)
