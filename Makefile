@@ -8,7 +8,7 @@ DAP_PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 DAP_VENV ?= .venv-dap
 DAP_CLIENT ?= instructure-dap-client>=2.3,<3
-INSTALLED = pyproject.toml requirements.txt setup.py
+INSTALLED = pyproject.toml requirements.txt setup.py $(wildcard udecdash_updater/c/*)
 
 .PHONY: demo test bench lint clean dap-client dap-client-if-possible
 .DEFAULT_GOAL := demo
@@ -35,7 +35,7 @@ lint: $(VENV)/test.ready
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DAP_VENV) .udecdash build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DAP_VENV) .udecdash build dist *.egg-info udecdash_updater/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 dap-client: $(DAP_VENV)/client.ready
 

@@ -1,5 +1,18 @@
-"""Lets `python setup.py sdist` work; everything is declared in pyproject.toml."""
+"""What pyproject.toml cannot say yet: the load's innermost loops, which are compiled where there is a C compiler."""
 
-from setuptools import setup
+from pathlib import Path
 
-setup()
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "udecdash_updater._compiled",
+            sorted(map(str, Path("udecdash_updater/c").glob("*.c"))),
+            depends=["udecdash_updater/c/text.h"],
+            py_limited_api=True,  # one for each Python from 3.10 on, as text.h says
+            optional=True,  # without a compiler Python does it all, and loads take longer
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+)

@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2 import sql
 from pydantic import SecretStr
 
-from udecdash_updater import guard
+from udecdash_updater import compiled, guard
 from udecdash_updater.binaries import server_account
 from udecdash_updater.cluster import DATABASE, open_cluster
 from udecdash_updater.settings import Settings
@@ -164,7 +164,8 @@ def machine(server: Server) -> list[str]:
     return [
         f"{os.cpu_count()} cores ({model}), {memory} GiB, {platform.system()} {platform.release()}",
         f"PostgreSQL {version} ({told}), Python {platform.python_version()}",
-        f"psycopg2-binary {metadata.version('psycopg2-binary')}, isal {metadata.version('isal')}",
+        f"psycopg2-binary {metadata.version('psycopg2-binary')}, isal {metadata.version('isal')}, "
+        f"innermost loops {'compiled' if compiled.LOOPS else 'by Python'}",
         f"load when it began (1, 5, 15 minutes): {load()}",
     ]
 

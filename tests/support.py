@@ -12,9 +12,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
+import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's class has a lower-case name
 
+from udecdash_updater import compiled
 from udecdash_updater.settings import Settings
+
+EITHER_LOOPS = (
+    pytest.param(
+        compiled.LOOPS,
+        marks=pytest.mark.skipif(compiled.LOOPS is None, reason="it was installed without a C compiler"),
+        id="compiled",
+    ),
+    pytest.param(None, id="python"),
+)
+"""For a test of what compiled loops do where there are any: with them, and with what Python does in their place."""
+
+BOTH_LOOPS = pytest.mark.parametrize("loops", EITHER_LOOPS)
+
+
+@contextlib.contextmanager
+def looping(loops: compiled.Loops | None) -> Iterator[pytest.MonkeyPatch]:
+    """The innermost loops are these ones; and a patch for what else shall be otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "LOOPS", loops)
+        yield patch
 
 
 def connect(settings: Settings) -> Connection:

@@ -12,7 +12,18 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from udecdash_updater import canvas_cli, dap, dap_batches, dump, maintenance, notifier, script, sources, webhook
+from udecdash_updater import (
+    canvas_cli,
+    compiled,
+    dap,
+    dap_batches,
+    dump,
+    maintenance,
+    notifier,
+    script,
+    sources,
+    webhook,
+)
 from udecdash_updater.errors import NoticeError, ReportError
 from udecdash_updater.fields import redis_secrets
 from udecdash_updater.findings import Finding, failed, ok, warning
@@ -20,10 +31,16 @@ from udecdash_updater.language import Both, say
 from udecdash_updater.logs import SecretMask
 from udecdash_updater.notice import Notice, in_words
 from udecdash_updater.settings import ADDRESS_FIELDS, SECRET_FIELDS, SECRET_NAMES, Settings
+from udecdash_updater.version import VERSION
 
 STALE_SECONDS = 36 * 3600
 _LEAST_FREE = 1_000_000_000
 _LEAST_SECRET = 8
+
+
+def program_is_whole() -> Iterator[Finding]:
+    """Which version it is, and what does the innermost loops of its loads."""
+    yield ok("program", say("loops compiled" if compiled.LOOPS else "loops by python", version=VERSION))
 
 
 def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ def _tried(name: str, check: Check) -> Iterator[Finding]:
 
 
 def _site(settings: Settings, folder: Path) -> Iterator[Finding]:
+    yield from check_site.program_is_whole()
     yield from _tried("settings", lambda: check_site.settings_are_usable(settings, folder))
     yield from _tried("secrets", lambda: check_site.secrets_are_private(folder))
     yield from _tried("secrets", lambda: check_site.secrets_are_long(settings))

@@ -1,8 +1,6 @@
 r"""A dump's file -> checked lines for COPY, rejects aside: streaming, whatever the file's size.
 
-Two ways. The fast way hands the file's own bytes to COPY and only guards what COPY would misread in silence: `\.` at a
-line's end ends it, a backslash before a tab or a newline makes it a part of the field, and a special word would become
-another value. Everything else ends COPY with an error, and then the careful way goes line by line.
+This is the careful way, line by line; the fast one is `verbatim`.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -19,7 +17,7 @@ from typing import BinaryIO, cast
 import xxhash
 from isal import igzip, isal_zlib
 
-from udecdash_updater import meter, words
+from udecdash_updater import compiled, meter
 from udecdash_updater.errors import DumpError
 from udecdash_updater.language import because, say
 
@@ -30,16 +28,10 @@ Reject = Callable[[int, str], None]
 _TRAILER = 8
 _AFTER_ALL_TIMES = b"~"
 _LONG = 1 << 20
-# In bytes without their escaped backslashes.
-_MISREAD = re.compile(rb"\\[.\t\r\n0-7x]")
 _PAIR_OR_DOT = re.compile(rb"(\\\\)|\\\.")
 END_OF_COPY = b"\\."
 WIDTH = "columns instead of"
 _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment] # isal types it as an instance
-
-
-class SuspiciousLineError(Exception):
-    """A line that COPY would misread in silence; the careful way must judge it."""
 
 
 def open_file(path: Path, *, heard: bool = True) -> BinaryIO:
@@ -107,17 +99,25 @@ def earliest(path: Path, place: int) -> str:
 
     Texts are compared, not times: they are of one form, year first.
     """
-    stamps = _stamps(place).findall
+    looked_for = _earliest_by(place)
     first, rest = _AFTER_ALL_TIMES, b"\n"
     for block in _blocks(path):
         looked = rest + block
         end = looked.rfind(b"\n")
-        first = min(first, min(stamps(looked, 0, end), default=first))
+        first = min(first, looked_for(looked, max(end, 0)))
         rest = looked[end:] if end >= 0 else b""
         if len(rest) > _LONG:  # its timestamp has been seen; carrying such a line along would copy it again and again
-            first, rest = min(first, min(stamps(rest), default=first)), b""
-    first = min(first, min(stamps(rest), default=first))
+            first, rest = min(first, looked_for(rest, len(rest))), b""
+    first = min(first, looked_for(rest, len(rest)))
     return "" if first == _AFTER_ALL_TIMES else first.partition(b"\t")[0].decode("ascii", "replace")
+
+
+def _earliest_by(place: int) -> Callable[[bytes, int], bytes]:
+    """Tells the earliest timestamp in column `place` of the lines that begin before a place in the bytes."""
+    if loops := compiled.LOOPS:
+        return lambda looked, end: loops.earliest(looked, end, place) or _AFTER_ALL_TIMES
+    stamps = _stamps(place).findall
+    return lambda looked, end: min(stamps(looked, 0, end), default=_AFTER_ALL_TIMES)
 
 
 def _stamps(place: int) -> re.Pattern[bytes]:
@@ -144,48 +144,6 @@ def header(path: Path) -> tuple[str, ...]:
         return tuple(line.decode("ascii").rstrip("\r\n").split("\t"))
     except UnicodeDecodeError:
         raise DumpError(say("no header", path=path)) from None
-
-
-class PlainReader(io.RawIOBase):
-    """A file's bytes for COPY, counting lines. Raises SuspiciousLineError for what COPY would misread in silence.
-
-    `wordy`: the places of columns that have special words, and whether each is one of times (see `words`).
-    """
-
-    def __init__(self, file: BinaryIO, wordy: Mapping[int, bool] | None = None) -> None:
-        super().__init__()
-        self._file = file
-        self._words = words.Search(wordy) if wordy else None
-        self._open = b""  # a backslash at the last block's end that escapes what the next one begins with
-        self._newlines = 0
-        self._unended = 0  # bytes since the last newline
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next block, checked."""
-        block = self._file.read(size)
-        if block:
-            self._check(self._open + block)
-            last = block.rfind(b"\n")
-            self._unended = self._unended + len(block) if last < 0 else len(block) - last - 1
-        elif self._open:
-            raise SuspiciousLineError
-        if self._words and self._words.found(block):
-            raise SuspiciousLineError
-        self._newlines = self._words.newlines if self._words else self._newlines + block.count(b"\n")
-        return block
-
-    def _check(self, block: bytes) -> None:
-        self._open = b"\\" if (len(block) - len(block.rstrip(b"\\"))) % 2 else b""
-        if self._unended > LONGEST:
-            raise SuspiciousLineError
-        # The second look, without pairs of backslashes, costs more and is hardly ever needed.
-        if _MISREAD.search(block) and _MISREAD.search(block[: len(block) - len(self._open)].replace(b"\\\\", b"")):
-            raise SuspiciousLineError
-
-    @property
-    def lines(self) -> int:
-        """Lines given so far; a last one without newline counts."""
-        return self._newlines + bool(self._unended)
 
 
 class LineReader(io.RawIOBase):
@@ -251,7 +209,7 @@ def unreadable(line: bytes) -> str:
             return "backslash before the end of the line"
         if b"\\\t" in single:
             return "backslash before a tab"
-    return "" if line.isascii() or is_utf8(line) else "not UTF-8"
+    return "" if is_utf8(line) else "not UTF-8"
 
 
 def mended(line: bytes) -> bytes:
@@ -265,6 +223,8 @@ def mended(line: bytes) -> bytes:
 
 def is_utf8(line: bytes) -> bool:
     """Whether the bytes are UTF-8; a part of a file that begins and ends with a line is, where all its lines are."""
+    if line.isascii():
+        return True
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import BinaryIO
 
-from udecdash_updater import rows
+from udecdash_updater import compiled, rows
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 from udecdash_updater.language import say
@@ -40,12 +40,16 @@ _LONGEST_RUN = 63  # of backslashes; a longer one gets the closer look
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A line's width, what makes its fields the columns, where those are that count, and what takes the kept ones."""
+    """A line's width, what makes its fields the columns, where those are that count, and what takes the kept ones.
+
+    `all_places` are those of the kept ones and of those that filter.
+    """
 
     width: int
     change: Callable[[list[bytes]], None] | None
     places: tuple[int, ...]
     kept: Callable[[Sequence[bytes]], tuple[bytes, ...]]
+    all_places: tuple[int, ...]
 
 
 Heed = Callable[[Sequence[bytes]], None]
@@ -60,7 +64,9 @@ def kept_lines(
     `tally` counts lines and what is filtered; `reject` is told the rows that cannot be loaded, `heed` the ids as they
     pass. Raises DumpError when the file lacks a column.
     """
-    for numbers, block in _sifted(plain, file, tally, reject, heed):
+    layout = _layout(file)
+    for piece in pieces(plain):
+        numbers, block = _sifted(piece, layout, tally, reject, heed)
         for number, line in zip(numbers, block.split(b"\n"), strict=False):
             yield number, line + b"\n"
 
@@ -69,36 +75,53 @@ def kept_blocks(
     plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, heed: Heed | None = None
 ) -> Iterator[bytes]:
     """The same without numbers, many lines together."""
-    for _, block in _sifted(plain, file, tally, reject, heed):
+    layout = _layout(file)
+    for piece in pieces(plain):
+        block = _at_a_glance(piece, layout, tally, heed)
+        if block is None:
+            _, block = _sifted(piece, layout, tally, reject, heed)
         if block:
             yield block
+
+
+def _at_a_glance(piece: bytes | None, layout: _Layout, tally: rows.Tally, heed: Heed | None) -> bytes | None:
+    """What `_sifted` makes of lines that are all kept or filtered as they stand; None where one needs a closer look."""
+    if compiled.LOOPS is None or piece is None or layout.change:
+        return None
+    found = compiled.LOOPS.sift(piece, layout.width, layout.all_places)
+    if found is None:
+        return None
+    lines, filtered, ids, block = found
+    if b"\x00" in block or not rows.is_utf8(block):
+        return None
+    tally.lines += lines
+    tally.filtered += filtered
+    if heed:
+        heed(ids)
+    return block
 
 
 _Sifted = tuple[list[int], bytes]
 """Numbers of lines, and these lines, each with its newline."""
 
 
-def _sifted(
-    plain: BinaryIO, file: DumpFile, tally: rows.Tally, reject: rows.Reject, heed: Heed | None
-) -> Iterator[_Sifted]:
-    layout = _layout(file)
-    for piece in pieces(plain):
-        if piece is None:
-            tally.lines += 1
-            reject(tally.lines, rows.TOO_LONG)
-            continue
-        lines = piece.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        if b"\r" in piece:
-            lines = [line.removesuffix(b"\r") for line in lines]
-        first = tally.lines + 1
-        tally.lines += len(lines)
-        numbers, ids, kept = _sift(lines, first, layout, tally, reject)
-        if heed:
-            heed(ids)
-        block = _joined(kept)
-        yield (numbers, block) if _is_plain(block) else _readable(numbers, kept, reject)
+def _sifted(piece: bytes | None, layout: _Layout, tally: rows.Tally, reject: rows.Reject, heed: Heed | None) -> _Sifted:
+    if piece is None:
+        tally.lines += 1
+        reject(tally.lines, rows.TOO_LONG)
+        return [], b""
+    lines = piece.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    if b"\r" in piece:
+        lines = [line.removesuffix(b"\r") for line in lines]
+    first = tally.lines + 1
+    tally.lines += len(lines)
+    numbers, ids, kept = _sift(lines, first, layout, tally, reject)
+    if heed:
+        heed(ids)
+    block = _joined(kept)
+    return (numbers, block) if _is_plain(block) else _readable(numbers, kept, reject)
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:
@@ -133,7 +156,7 @@ def _is_plain(block: bytes) -> bool:
     """Whether no line of the block needs a look at its bytes: what `rows.unreadable` and `rows.mended` look for."""
     if b"\x00" in block or b"\r" in block or any(_opens(block, found.start()) for found in _ODD.finditer(block)):
         return False
-    return block.isascii() or rows.is_utf8(block)
+    return rows.is_utf8(block)
 
 
 def _opens(block: bytes, place: int) -> bool:
@@ -147,8 +170,8 @@ def _layout(file: DumpFile) -> _Layout:
     place = {name: n for n, name in enumerate(file.columns)}
     if lacking := [name for name in (*KEPT, *FILTERED_BY) if name not in place]:
         raise DumpError(say("lacks columns", file=f"requests/{file.name}", names=", ".join(lacking)))
-    places = tuple(place[name] for name in _LOOKED_AT)
-    return _Layout(len(place) - file.lacking, file.change, places, itemgetter(*(place[name] for name in KEPT)))
+    looked_at, kept, filtering = (tuple(place[name] for name in names) for names in (_LOOKED_AT, KEPT, FILTERED_BY))
+    return _Layout(len(place) - file.lacking, file.change, looked_at, itemgetter(*kept), kept + filtering)
 
 
 def _sift(

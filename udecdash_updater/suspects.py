@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from udecdash_updater import compiled
 
 _BITS = 1 << 26  # of 1.5 million ids, one in a hundred meets another's bit
 _MOST = 50_000  # more are not worth being looked up one by one
@@ -23,13 +25,16 @@ class Suspects:
         """These ids pass, as a file spells them."""
         if self.ids is None:
             return
-        bits, suspect = self._set, self.ids.append
+        self.ids += compiled.LOOPS.suspected(self._set, list(ids)) if compiled.LOOPS else self._suspected(ids)
+        if len(self.ids) > _MOST or b"\\" in b"".join(ids):
+            self.ids = None
+
+    def _suspected(self, ids: Sequence[bytes]) -> Iterator[bytes]:
+        bits = self._set
         for one in ids:
             place = hash(one) & (_BITS - 1)
             bit = 1 << (place & 7)
             if bits[place >> 3] & bit:
-                suspect(one)
+                yield one
             else:
                 bits[place >> 3] |= bit
-        if len(self.ids) > _MOST or b"\\" in b"".join(ids):
-            self.ids = None

@@ -30,7 +30,7 @@ _DELETED = b"0123456789.: \v\fTZ"
 _LOWER = bytes(range(256)).lower().translate(bytes.maketrans(b"+/", b"--"))
 _LEFT = _LOWER[: ord("N")] + b"N" + _LOWER[ord("N") + 1 :]
 _ODD = re.compile(
-    rb"\t(?:--[^\t\n]|-(?=[^-])|\\[^N]|\\N[^\t\n]"
+    rb"\t(?:--[^\t\n]|-(?=[^-])|\\(?=[^N])|\\N[^\t\n]"
     rb"|[nNtoyei](?:(?:ow|a[nN]|o?day|o?morrow|est?erday|poch|[nN]f(?:i[nN]it?y)?)"
     rb"(?:[^a-z\t\n]|\\[bfnrtv])*(?:ut?c|gmt?|z)?(?=[\t\n])|[a-zN]*\\))"
 )
@@ -92,7 +92,8 @@ class Search:
 
     `places` tells of each whether it is of times. Finds each word and zone, and little else: for the careful way to
     judge. A zone that is a word (EST) only behind a date that is written with dashes or slashes. `newlines` are counted
-    on the way, in half of the bytes.
+    on the way, in half of the bytes. Where the bytes do not begin with a line: they go on in `column`, of which `begun`
+    came before.
 
     >>> search = Search({1: True})
     >>> [search.found(block) for block in (b"1\t2019-01-01\tnow\n2\tNow here\tnow\n3\tto", b"day\t3\n")]
@@ -105,11 +106,11 @@ class Search:
     [False, True]
     """
 
-    def __init__(self, places: Mapping[int, bool]) -> None:
+    def __init__(self, places: Mapping[int, bool], column: int = 0, begun: bytes = b"") -> None:
         self._places = places
         self.newlines = 0
-        self._tail = b""
-        self._tabs = 0  # of the tail's first line, before the tail
+        self._tail = (b"\t" if column else b"") + begun.translate(_LEFT, _DELETED)
+        self._tabs = max(0, column - 1)  # of the tail's first line, before the tail
 
     def found(self, block: bytes) -> bool:
         """Whether one stands in this block, or began before it; an empty block is the file's end."""

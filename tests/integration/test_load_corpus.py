@@ -14,7 +14,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from tests.dumps import ITEM, REQUEST, request_line
 from tests.installation import rows
 from tests.nights import load, mini_dump
-from udecdash_updater import db, words
+from tests.support import EITHER_LOOPS
+from udecdash_updater import compiled, db, words
 from udecdash_updater.rows import LONGEST
 from udecdash_updater.settings import Settings
 
@@ -28,6 +29,11 @@ TEXT = {"item_dim": 2, "module_item_dim": 2, "requests": 13}
 NUMBER = {"item_dim": 1, "module_item_dim": 1, "requests": 9}
 TIME = {"item_dim": 4, "module_item_dim": 5, "requests": 1}
 TOO_LONG = {"item_dim": (2, 257), "module_item_dim": (2, 257), "requests": (0, 37)}
+
+
+@pytest.fixture(autouse=True, params=EITHER_LOOPS)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "LOOPS", request.param)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.nights import mini_dump
-from udecdash_updater import dump, rows
+from tests.support import BOTH_LOOPS, looping
+from udecdash_updater import compiled, dump, rows, verbatim
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 
@@ -178,29 +179,32 @@ STAMPS = [b"2021-04-01 10:00:00", b"2021-04-01 10:00:00.123456", b"2021-04-01T10
 FIELDS = st.sampled_from([*STAMPS, b"2019-01-01 10:00:00", b"x" * 30])
 
 
+@BOTH_LOOPS
 @given(st.lists(st.lists(FIELDS, max_size=4).map(b"\t".join)), st.integers(0, 2), st.integers(1, 90), st.booleans())
 def test_the_earliest_time_is_that_of_the_column_whatever_the_lines_lack(
-    lines: list[bytes], place: int, block: int, ended: bool
+    loops: compiled.Loops | None, lines: list[bytes], place: int, block: int, ended: bool
 ) -> None:
     content = b"\n".join(lines) + b"\n" * ended
     fields = [line.split(b"\t")[place : place + 1] for line in content.split(b"\n")]
     times = [stamp.decode() for found in fields for stamp in found if len(stamp) > 10 and stamp[:2] == b"20"]
-    with tempfile.NamedTemporaryFile(suffix=".txt") as file, pytest.MonkeyPatch.context() as patch:
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file, looping(loops) as patch:
         patch.setattr(rows, "BLOCK", block)
         file.write(content or b"\n")
         file.flush()
         assert rows.earliest(Path(file.name), place) == min(times, default="")
 
 
+@BOTH_LOOPS
 @pytest.mark.parametrize("block", [64, 1000])
 def test_what_stands_in_a_very_long_line_is_no_earlier_time(
-    monkeypatch: pytest.MonkeyPatch, path: Path, block: int
+    loops: compiled.Loops | None, path: Path, block: int
 ) -> None:
-    monkeypatch.setattr(rows, "BLOCK", block)
-    monkeypatch.setattr(rows, "_LONG", 500)
     odd = b"1\t2021-04-02 10:00:00\t" + b"x" * 900 + b"y\t2001-01-01 00:00:00\t" * 200
     path.write_bytes(gzip.compress(odd + b"\n2\t2021-04-01 10:00:00\n"))
-    assert rows.earliest(path, 1) == "2021-04-01 10:00:00"
+    with looping(loops) as patch:
+        patch.setattr(rows, "BLOCK", block)
+        patch.setattr(rows, "_LONG", 500)
+        assert rows.earliest(path, 1) == "2021-04-01 10:00:00"
 
 
 LINES = [b"", b"a", b"a\r", b"a\tb", b"\r", b"x" * 70_000, b"y" * 200_000, b"\\N", b"\\."]
@@ -227,8 +231,8 @@ def test_a_line_without_end_is_a_reject_that_memory_does_not_know(path: Path) ->
     try:
         with rows.reading(path) as plain:
             sound = list(rows.sound_lines(plain, 2, tally, lambda number, reason: rejects.append((number, reason))))
-        with rows.reading(path) as plain, pytest.raises(rows.SuspiciousLineError):
-            reader = rows.PlainReader(plain)
+        with rows.reading(path) as plain, pytest.raises(verbatim.SuspiciousLineError):
+            reader = verbatim.VerbatimReader(plain)
             while reader.read(rows.BLOCK):
                 pass
         peak = tracemalloc.get_traced_memory()[1]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udecdash_updater import rows, sieve
+from tests.support import BOTH_LOOPS, looping
+from udecdash_updater import compiled, rows, sieve
 from udecdash_updater.dump import DumpFile
 from udecdash_updater.errors import DumpError
 
@@ -47,18 +50,38 @@ def plain_reading(content: bytes) -> tuple[list[tuple[int, bytes]], list[int], i
     return kept, refused, filtered
 
 
-@given(LINES, END, st.integers(1, 80))
-def test_blocks_and_lines_hold_what_a_plain_reading_keeps(lines: list[bytes], end: bytes, block: int) -> None:
+class Told:
+    """What a pass through the web log tells besides the lines that it keeps."""
+
+    def __init__(self) -> None:
+        self.tally = rows.Tally()
+        self.refused: list[int] = []
+        self.ids: list[bytes] = []
+
+    @property
+    def everything(self) -> tuple[int, int, list[int], list[bytes]]:
+        return self.tally.lines, self.tally.filtered, self.refused, self.ids
+
+    def pass_by(self, how: Callable[..., Iterator[Any]], content: bytes) -> list[Any]:
+        plain = io.BytesIO(content)
+        return list(how(plain, FILE, self.tally, lambda n, _: self.refused.append(n), self.ids.extend))
+
+
+@BOTH_LOOPS
+@given(LINES, END, st.integers(1, 400))
+def test_blocks_and_lines_hold_what_a_plain_reading_keeps(
+    loops: compiled.Loops | None, lines: list[bytes], end: bytes, block: int
+) -> None:
     content = b"\n".join(lines) + end
-    refused: list[int] = []
-    tally = rows.Tally()
-    with pytest.MonkeyPatch.context() as patch:
+    by_lines, by_blocks = Told(), Told()
+    with looping(loops) as patch:
         patch.setattr(sieve, "_BLOCK", block)
-        kept = list(sieve.kept_lines(io.BytesIO(content), FILE, tally, lambda number, _: refused.append(number)))
-        blocks = b"".join(sieve.kept_blocks(io.BytesIO(content), FILE, rows.Tally(), lambda *_: None))
-    assert (kept, sorted(refused), tally.filtered) == plain_reading(content)
-    assert blocks == b"".join(line for _, line in kept)
-    assert tally.lines == len(kept) + len(refused) + tally.filtered
+        kept = by_lines.pass_by(sieve.kept_lines, content)
+        blocks = by_blocks.pass_by(sieve.kept_blocks, content)
+    assert (kept, sorted(by_lines.refused), by_lines.tally.filtered) == plain_reading(content)
+    assert b"".join(blocks) == b"".join(line for _, line in kept)
+    assert by_blocks.everything == by_lines.everything
+    assert by_lines.tally.lines == len(kept) + len(by_lines.refused) + by_lines.tally.filtered
 
 
 @given(st.lists(st.integers(0, 25).map(lambda n: b"x" * n), max_size=8), END, st.integers(1, 12))

@@ -6,15 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udecdash_updater import suspects
+from tests.support import BOTH_LOOPS, looping
+from udecdash_updater import compiled, suspects
 from udecdash_updater.suspects import Suspects
 
 
+@BOTH_LOOPS
 @given(st.lists(st.lists(st.binary(min_size=1, max_size=2).filter(lambda one: b"\\" not in one), max_size=9)))
-def test_every_id_that_passed_before_is_a_suspect_each_time(batches: list[list[bytes]]) -> None:
+def test_every_id_that_passed_before_is_a_suspect_each_time(
+    loops: compiled.Loops | None, batches: list[list[bytes]]
+) -> None:
     watch, before, again = Suspects(), set(), []
     for batch in batches:
-        watch.note(batch)
+        with looping(loops):
+            watch.note(batch)
         for one in batch:
             if one in before:
                 again.append(one)
@@ -23,6 +28,17 @@ def test_every_id_that_passed_before_is_a_suspect_each_time(batches: list[list[b
     left = list(watch.ids)
     for one in again:
         left.remove(one)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(st.binary(min_size=1, max_size=2), max_size=9)), max_size=6))
+def test_suspects_are_the_same_whatever_finds_them_and_also_in_turns(batches: list[tuple[bool, list[bytes]]]) -> None:
+    mixed, plain = Suspects(), Suspects()
+    for by_python, batch in batches:
+        with looping(None if by_python else compiled.LOOPS):
+            mixed.note(batch)
+        with looping(None):
+            plain.note(batch)
+    assert mixed.ids == plain.ids
 
 
 def test_hardly_any_other_id_is_one() -> None:

@@ -66,3 +66,7 @@ def test_sound_values_are_no_reason_to_go_line_by_line_and_neither_is_what_other
     lines: list[tuple[bytes, ...]], block: int
 ) -> None:
     assert not found(lines, {1: True, 3: False}, block)
+
+
+def test_what_a_backslash_alone_is_left_of_hides_no_word_behind_it() -> None:
+    assert found([(b"1", b"\\ 10:00:00", b"now")], {2: True}, 200)

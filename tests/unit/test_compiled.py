@@ -1,0 +1,84 @@
+"""The compiled loops are there where they can be, do the work that they are for, and bear whatever they are given."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udecdash_updater import compiled, weblog
+
+PLACES = tuple(range(12))
+KEPT_LINE = b"a\t2021-04-01 10:00:00.123456\t1\t2\t\\N\t\\N\t\\N\t\\N\t/courses/2\tMozilla\t\\N\t\\N\n"
+
+
+def can_be_compiled() -> bool:
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    return shutil.which(compiler) is not None and Path(sysconfig.get_path("include"), "Python.h").exists()
+
+
+@pytest.fixture
+def loops() -> compiled.Loops:
+    if compiled.LOOPS is None:
+        pytest.skip("it was installed without a C compiler")
+    return compiled.LOOPS
+
+
+@pytest.mark.skipif(not can_be_compiled(), reason="there is no C compiler, or no Python.h")
+def test_where_they_can_be_compiled_they_are() -> None:
+    assert compiled.LOOPS is not None
+
+
+def test_plain_lines_of_the_web_log_are_sifted_by_them(loops: compiled.Loops) -> None:
+    filtered = KEPT_LINE.replace(b"\t2\t", b"\t\\N\t")
+    kept = KEPT_LINE.replace(b"123456", b"123").removesuffix(b"\t\\N\t\\N\n") + b"\n"
+    assert loops.sift(KEPT_LINE + filtered + KEPT_LINE, 12, PLACES) == (3, 1, [b"a", b"a"], kept + kept)
+
+
+URL = st.lists(
+    st.sampled_from(
+        b"courses/|/courses/7|micourses/7|7|/ping|/activity_stream/summary|/quizzes/|5|/submissions/backup?user_id=|x|?".split(
+            b"|"
+        )
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+@given(URL)
+def test_they_know_a_browsers_own_polling_as_python_does(url: bytes) -> None:
+    if compiled.LOOPS is not None:
+        found = compiled.LOOPS.sift(KEPT_LINE.replace(b"/courses/2", url), 12, PLACES)
+        assert found is not None
+        assert found[1] == weblog.is_trash(url)
+
+
+@pytest.mark.parametrize(
+    ("width", "places"),
+    [(11, PLACES), (65, PLACES), (0, PLACES), (12, (*PLACES[:11], 12)), (12, (*PLACES[:11], -1)), (12, (0,) * 12)],
+)
+def test_a_layout_that_no_line_has_is_left_to_python(
+    loops: compiled.Loops, width: int, places: tuple[int, ...]
+) -> None:
+    assert loops.sift(KEPT_LINE, width, places) is None
+
+
+def test_what_they_cannot_take_is_an_error(loops: compiled.Loops) -> None:
+    with pytest.raises(TypeError):
+        loops.suspected(bytearray(8), ["a"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="empty"):
+        loops.suspected(bytearray(), [b"a"])
+    with pytest.raises(ValueError, match="column"):
+        loops.scan(b"a", b"", -1)
+    with pytest.raises(TypeError):
+        loops.sift(KEPT_LINE, 12, (1, 2))
+
+
+@given(st.binary(max_size=200), st.integers(-3, 300), st.integers(-1, 4))
+def test_any_bytes_have_an_earliest_time_or_none(looked: bytes, end: int, place: int) -> None:
+    if compiled.LOOPS is not None:
+        assert compiled.LOOPS.earliest(looked, end, place) == b"" or b"-" in looked
