@@ -147,17 +147,13 @@ class _Kind:
 
 def source(table: Table, found: Found) -> db.Composable:
     """The lines that differ as rows of the table, to select from; `_kind` tells what becomes of each."""
-    values = [
-        db.statement(
-            "differing_value",
-            place=db.raw(str(place)),
-            type=db.raw(LENGTH.sub("character varying", found.types[name])),
-            column=db.identifier(name),
-        )
-        for place, name in enumerate(table.column_names, start=1)
-    ]
-    name = "differing_rows" if key_of(table) else "placed_rows"
-    return db.statement(name, columns=db.comma(values), table=db.literal(table.name))
+    kinds = (LENGTH.sub("character varying", found.types[name]) for name in table.column_names)
+    return db.statement(
+        "differing_rows" if key_of(table) else "placed_rows",
+        values=db.raw(", ".join(f"fields[{place}]::{kind}" for place, kind in enumerate(kinds, start=1))),
+        columns=db.identifiers(table.column_names),
+        table=db.literal(table.name),
+    )
 
 
 def _judge(

@@ -17,6 +17,7 @@ import xxhash
 _T = TypeVar("_T")
 
 _digest = xxhash.xxh3_64_digest
+_content = xxhash.xxh3_128_digest
 DIGEST = 8  # bytes of one
 _MOST_LINES, _MOST_BYTES = 400, 1 << 18  # of a block: a row of a page, and little to hold while a walk is in it
 _STEP = 1 << 20  # from block to block, so that others find room between them for many nights
@@ -31,11 +32,14 @@ class Block:
     """Neighbouring lines: their digests one after the other, and their keys, each ended by a newline.
 
     `ordinal`: blocks of a table stand in its order. A block may be empty. `keys`: empty where nobody needs them.
+    `size`: the bytes of the lines with a newline each, and `content` their digest; 0 where that is not known.
     """
 
     ordinal: int
     digests: bytes
     keys: bytes = b""
+    size: int = 0
+    content: bytes = b""
 
 
 Keys = Callable[[Sequence[bytes]], list[bytes]]
@@ -67,7 +71,12 @@ def _are_one(lines: Sequence[bytes]) -> bool:
 
 
 def _made(lines: Sequence[bytes], digests: bytes, keys: Keys | None, ordinal: int) -> Block:
-    return Block(ordinal, digests, b"\n".join([*keys(lines), b""]) if keys else b"")
+    text = _text(lines)
+    return Block(ordinal, digests, _text(keys(lines)) if keys else b"", len(text), _content(text))
+
+
+def _text(lines: Sequence[bytes]) -> bytes:
+    return b"\n".join([*lines, b""])
 
 
 def _digests(lines: Iterable[bytes]) -> bytes:
@@ -96,6 +105,8 @@ class Walk:
         self._lines: list[bytes] = []  # tonight's, since the old block began
         self._digests = bytearray()  # theirs
         self._touched = False  # whether they are other ones than the old block's
+        self._held = b""  # tonight's lines as they stand, which may be the beginning of all of the old block's
+        self._skipped = memoryview(b"")  # these, if they were
         self._new: dict[bytes, list[bytes]] = {}
         self._gone: dict[bytes, list[tuple[int, int]]] = {}
         self._differing = self._size = 0
@@ -115,6 +126,38 @@ class Walk:
         """The digests of lines that tonight's files lack."""
         return [digest for digest, places in self._gone.items() for _ in places]
 
+    def go_on(self, text: bytes) -> None:
+        """The next lines of tonight, each with its newline: blocks whose bytes are the same are not cut into lines."""
+        text, at = self._held + text, 0
+        while at < len(text):
+            if self._at == len(self._old.digests) and self._next():
+                continue
+            if self._at == 0 and self._old.size and not self._lines:
+                if len(text) - at < self._old.size:
+                    break
+                if self._skip(memoryview(text)[at : at + self._old.size]):
+                    at += self._old.size
+                    continue
+            at = self._go_by_lines(text, at)
+        self._held = text[at:]
+
+    def _skip(self, text: memoryview) -> bool:
+        """Pass all of the old block where its bytes are these."""
+        if same := _content(text) == self._old.content:
+            self._skipped, self._at = text, len(self._old.digests)
+        return same
+
+    def _go_by_lines(self, text: bytes, at: int) -> int:
+        """Go on with no more lines than are left of the old block; the place behind them."""
+        if self._skipped:  # there is no block behind it, so what follows belongs to it
+            self._take(bytes(self._skipped).split(b"\n"), self._old.digests, 0, len(self._old.digests))
+            self._skipped = memoryview(b"")
+        left = (len(self._old.digests) - self._at) // DIGEST or _MOST_LINES
+        some = text[at : at + 2 * (self._old.size * left * DIGEST // max(1, len(self._old.digests)) or _MOST_BYTES)]
+        *lines, _ = some.split(b"\n", left) if b"\n" in some else text[at:].split(b"\n", 1)
+        self.go(lines)
+        return at + sum(map(len, lines)) + len(lines)
+
     def go(self, lines: Sequence[bytes]) -> None:
         """The next lines of tonight."""
         digests, at = _digests(lines), 0
@@ -130,6 +173,7 @@ class Walk:
 
     def end(self) -> None:
         """There are no more lines of tonight."""
+        self.go(self._held.split(b"\n")[:-1])
         self._lose(len(self._old.digests))
         while self._next():
             self._lose(len(self._old.digests))
@@ -220,7 +264,7 @@ class Walk:
             raise UnlikeError
         self._close(following.ordinal)
         self.passed += len(following.digests) // DIGEST
-        self._old, self._at = following, 0
+        self._old, self._at, self._skipped = following, 0, memoryview(b"")
         return True
 
     def _close(self, following: int | None) -> None:

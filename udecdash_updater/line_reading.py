@@ -44,6 +44,20 @@ class Reading:
             self.counts.append(FileCount(file, read, read - filtered - repeated, filtered, repeated))
 
     @property
+    def is_whole(self) -> bool:
+        """Whether no line is filtered and none stands apart."""
+        return not self._repeated and not any(dropping(self._table.name, file) for file in self._files)
+
+    def texts(self) -> Iterator[bytes]:
+        """The same lines, where all are read, as they stand in their files, each with its newline."""
+        for file in self._files:
+            read = 0
+            for text in _texts(file):
+                read += text.count(b"\n")
+                yield text
+            self.counts.append(FileCount(file, read, read))
+
+    @property
     def in_blocks(self) -> int:
         """How many lines stand in blocks, when all are read: each that is loaded, but those of repeated keys."""
         return sum(count.loaded for count in self.counts) - len(self.apart)
@@ -75,16 +89,17 @@ class Reading:
 
 
 def _lines(file: DumpFile) -> Iterator[list[bytes]]:
+    return (text.split(b"\n")[:-1] for text in _texts(file))
+
+
+def _texts(file: DumpFile) -> Iterator[bytes]:
     content = xxhash.xxh3_128()
     with rows.reading(file.path) as plain:
         for piece in pieces(rows.skip_header(plain) if file.header else plain):
             if piece is None:
                 raise UnlikeError
             content.update(piece)
-            lines = piece.split(b"\n")
-            if not lines[-1]:
-                lines.pop()
-            yield lines
+            yield piece if piece.endswith(b"\n") else piece + b"\n"
     if (file.content and content.hexdigest() != file.content) or not file.is_as_found():
         raise UnlikeError
 

@@ -15,6 +15,7 @@ LENGTH = re.compile(r"character varying\((\d+)\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _NULL = b"\\N"
+_WRITTEN = (b"\\n", b"\\t", b"\\r")  # the same within an array and without
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,12 @@ class Demands:
         )
 
     def plainly_met(self, line: bytes) -> bool:
-        """Whether a line meets them and has no backslash but those of NULL; words and bytes are not looked at."""
+        """Whether a line meets them, and each backslash is of NULL or of what COPY writes; words are not looked at."""
         fields = line.split(b"\t")
         nulls = fields.count(_NULL) if b"\\" in line else 0
         return (
             len(fields) == self.width
-            and line.count(b"\\") == nulls
+            and (line.count(b"\\") == nulls or _other_backslashes(line) == nulls)
             and (len(line) <= self.short or all(len(fields[place]) <= longest for place, longest in self.longest))
             and not (nulls and any(fields[place] == _NULL for place in self.required))
         )
@@ -73,7 +74,8 @@ def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
     plain = _are_plain(lines, demands)
     for line in lines:
         if plain and demands.plainly_met(line):
-            array = b'{"%b"}' % line.replace(b'"', b'\\\\"').replace(b"\t", b'","')
+            escaped = line.replace(b"\\\\", b"\\\\\\\\").replace(b'"', b'\\\\"')
+            array = b'{"%b"}' % escaped.replace(b"\t", b'","')
             yield array.replace(b'"\\N"', b"NULL")
         else:
             yield copy_text.field(of_values(_values(line, demands))).encode()
@@ -82,10 +84,16 @@ def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
 def _are_plain(lines: Sequence[bytes], demands: Demands) -> bool:
     """Whether no line has bytes, or a word, that need a look at it alone. There may be others without either."""
     joined = b"\n".join([*lines, b""])
-    if b"\x00" in joined or b"\r" in joined or not (joined.isascii() or rows.is_utf8(joined)) or 0 in demands.wordy:
+    if b"\x00" in joined or b"\r" in joined or not rows.is_utf8(joined) or 0 in demands.wordy:
         return False
     search = words.Search(demands.wordy)
     return not (demands.wordy and (search.found(joined) or search.found(b"")))
+
+
+def _other_backslashes(line: bytes) -> int:
+    """How many backslashes are left without pairs of them and those of newlines, tabs and carriage returns."""
+    single = line.replace(b"\\\\", b"")
+    return single.count(b"\\") - sum(map(single.count, _WRITTEN))
 
 
 def _values(line: bytes, demands: Demands) -> list[str | None]:

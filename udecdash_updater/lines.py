@@ -24,6 +24,7 @@ WORTH_KEEPING = 100  # lines; a smaller table is compared as a whole sooner than
 _MOST = 20_000  # lines that differ; more of them take the way of all lines
 _LARGEST = 8 << 20  # bytes of lines that differ
 _AT_ONCE = 64  # blocks
+_FEW = 4  # blocks of a table, which it holds until those of all tables go to staging at once
 _ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
 _KEPT = db.identifier("udecdash", "line_blocks")
 _STAGED = db.identifier("udecdash_staging", "_line_blocks")
@@ -69,7 +70,7 @@ class Differing:
 
     `lost`: lines of a table without a key that are there no more, by their numbers (see `places`), each as often as
     that. `others`: lines that repeat a key otherwise; they count as repeated only if they could be rows. `known`: what
-    will be kept.
+    will be kept. `changed`: how that changes, where it does not wait in staging.
     """
 
     lines: tuple[bytes, ...]
@@ -78,6 +79,7 @@ class Differing:
     others: tuple[bytes, ...]
     counts: tuple[FileCount, ...]
     known: Known
+    changed: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
         places.keep(cursor, number, table, look(cursor, table.name), Reading(table, files, _NONE))
     repeated = _repeated(cursor, table, files) if any(count.repeated for count in unkept.counts) else _NONE
     reading = Reading(table, files, repeated)
-    _copy_blocks(cursor, _KEPT, number, made(reading, keys_in(table) if key_of(table) else None))
+    blocks = made(reading, keys_in(table) if key_of(table) else None)
+    _copy_blocks(cursor, _KEPT, ((number, block) for block in blocks))
     if tuple(reading.counts) != unkept.counts:
         raise UnlikeError
     told = {"repeated": sorted(key.decode() for key in repeated), "lines": reading.in_blocks}
@@ -169,7 +172,7 @@ def keep(cursor: db.Cursor, unkept: Unkept) -> None:
 
 
 def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: Known) -> Differing:
-    """Which lines of the files differ from those that are kept; how the kept ones change waits in staging.
+    """Which lines of the files differ from those that are kept; how the kept ones change waits in staging, or is told.
 
     Raises UnlikeError when there are too many of them, when what is kept is not whole, or when the columns of a file
     stand in another order.
@@ -185,21 +188,23 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
         walk = _walked(cursor, known, keys, reading)
     lines = (*walk.new, *reading.apart.values())
     counts, kept = tuple(reading.counts), replace(known, lines=reading.in_blocks)
+    changed = tuple(walk.changed)
     if not keys:
-        return Differing(lines, (), tuple(map(places.as_number, walk.lost)), (), counts, kept)
+        return Differing(lines, (), tuple(map(places.as_number, walk.lost)), (), counts, kept, changed)
     there = set(keys(lines))
     gone = {*_keys_at(cursor, known, walk.gone), *known.repeated} - there
-    return Differing(lines, tuple(key.decode() for key in gone), (), tuple(reading.others), counts, kept)
+    told = tuple(key.decode() for key in gone)
+    return Differing(lines, told, (), tuple(reading.others), counts, kept, changed)
 
 
 def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading) -> Walk:
     walk = Walk(_blocks(cursor, known.number), keys, _MOST, _LARGEST)
-    for some in reading:
-        walk.go(some)
+    for _ in map(walk.go_on, reading.texts()) if reading.is_whole else map(walk.go, reading):
         if len(walk.changed) >= _AT_ONCE:
             _stage(cursor, known, walk)
     walk.end()
-    _stage(cursor, known, walk)
+    if len(walk.changed) > _FEW:
+        _stage(cursor, known, walk)
     if walk.passed != known.lines:
         raise UnlikeError
     return walk
@@ -281,7 +286,8 @@ def _blocks(cursor: db.Cursor, number: int) -> Iterator[Block]:
     more = True
     while more:
         found = db.rows(cursor, "next_line_blocks", {"number": number, "after": after, "most": _AT_ONCE})
-        yield from (Block(ordinal, bytes(digests)) for ordinal, digests in found)
+        for ordinal, digests, size, content in found:
+            yield Block(ordinal, bytes(digests), size=size, content=bytes(content))
         if more := len(found) == _AT_ONCE:
             after = found[-1][0]
 
@@ -301,15 +307,32 @@ def _keys_at(cursor: db.Cursor, known: Known, places: Sequence[tuple[int, int]])
 
 def _stage(cursor: db.Cursor, known: Known, walk: Walk) -> None:
     """Blocks that hold other lines by now wait for the publish."""
-    if walk.changed:
-        _copy_blocks(cursor, _STAGED, known.number, walk.changed)
-        walk.changed.clear()
+    stage_changed(cursor, ((known.number, block) for block in walk.changed))
+    walk.changed.clear()
 
 
-def _copy_blocks(cursor: db.Cursor, target: db.Composable, number: int, blocks: Iterable[Block]) -> None:
+def stage_changed(cursor: db.Cursor, blocks: Iterable[tuple[int, Block]]) -> None:
+    """Blocks that hold other lines by now, each with its table's number, wait for the publish."""
+    _copy_blocks(cursor, _STAGED, blocks)
+
+
+def _copy_blocks(cursor: db.Cursor, target: db.Composable, blocks: Iterable[tuple[int, Block]]) -> None:
     lines = (
-        b"%d\t%d\t\\\\x%b\t\\\\x%b\n"
-        % (number, block.ordinal, block.digests.hex().encode(), _demand_plain(block.keys).hex().encode())
-        for block in blocks
+        b"%d\t%d\t%b\t%b\t%d\t%b\n"
+        % (
+            number,
+            block.ordinal,
+            _in_hex(block.digests),
+            _in_hex(_demand_plain(block.keys)),
+            block.size,
+            _in_hex(block.content),
+        )
+        for number, block in blocks
     )
-    db.copy_in(cursor, target, ("number", "ordinal", "digests", "keys"), rows.LineReader(lines))
+    columns = ("number", "ordinal", "digests", "keys", "size", "content")
+    db.copy_in(cursor, target, columns, rows.LineReader(lines))
+
+
+def _in_hex(value: bytes) -> bytes:
+    """The value as COPY reads a bytea."""
+    return b"\\\\x" + value.hex().encode()

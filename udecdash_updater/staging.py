@@ -15,7 +15,7 @@ from udecdash_updater.copying import copy_file
 from udecdash_updater.dump import DumpFile, Table, digest
 from udecdash_updater.errors import TableError
 from udecdash_updater.language import say
-from udecdash_updater.line_blocks import UnlikeError
+from udecdash_updater.line_blocks import Block, UnlikeError
 from udecdash_updater.lines import Known
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount, Reject, Rejects
@@ -45,6 +45,7 @@ class Staged:
     `had`: how many rows the table holds. `newest`: when the newest of the rows was created or changed, where the
     table tells. `known`: what was kept of the load before, and was compared with; `kept`: this load will be,
     and this is the print of the table before it, or of the one that was built; `taken`: what it will lose of it.
+    `blocks`: how what is kept changes, as far as that does not wait in staging yet.
     """
 
     table: Table
@@ -58,6 +59,7 @@ class Staged:
     known: Known | None = None
     kept: Print | None = None
     taken: Decimal = Decimal(0)
+    blocks: tuple[Block, ...] = ()
 
     @property
     def loaded(self) -> int:
@@ -143,7 +145,19 @@ def _differing(cursor: db.Cursor, table: Table, found: Found, files: Sequence[Du
         return None
     counts = differing.counts
     newest, taken, kept = judged.newest, judged.taken, differing.known
-    return Staged(table, found, Way.DIFFERING, counts, (), judged.changes, known.rows, newest, kept, taken=taken)
+    return Staged(
+        table,
+        found,
+        Way.DIFFERING,
+        counts,
+        (),
+        judged.changes,
+        known.rows,
+        newest,
+        kept,
+        taken=taken,
+        blocks=differing.changed,
+    )
 
 
 def stage_from(

@@ -150,6 +150,10 @@ def _stream(settings: Settings, dump: Dump, standing: Standing, waiting: SimpleQ
         for table in _taken(waiting):
             with db.told(f"staging {table.name}"), db.transaction(connection) as cursor:
                 staged.append(stage(cursor, table, dump.files[table.name], settings, standing))
+        blocks = [(one.known.number, block) for one in staged if one.known for block in one.blocks]
+        if blocks:
+            with db.transaction(connection) as cursor:
+                lines.stage_changed(cursor, blocks)
     return staged
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import xxhash
@@ -34,10 +34,17 @@ def in_batches(lines: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     return (lines[start : start + size] for start in range(0, len(lines), size))
 
 
-def walked(blocks: list[Block], lines: Sequence[bytes], size: int = 7) -> Walk:
+Go = Callable[[Walk, Sequence[bytes]], None]
+"""How a walk is told the next lines: one by one, or as they stand in their file."""
+
+WAYS: dict[str, Go] = {"by lines": Walk.go, "as they stand": lambda walk, lines: walk.go_on(b"\n".join([*lines, b""]))}
+BOTH_WAYS = pytest.mark.parametrize("go", WAYS.values(), ids=list(WAYS))
+
+
+def walked(blocks: list[Block], lines: Sequence[bytes], size: int = 7, go: Go = Walk.go) -> Walk:
     walk = Walk(iter(blocks), keys, _MANY, _MANY)
     for batch in in_batches(lines, size):
-        walk.go(batch)
+        go(walk, batch)
     walk.end()
     return walk
 
@@ -62,13 +69,14 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_blocks, "_MOST_LINES", 5)
 
 
+@BOTH_WAYS
 @given(nights=st.lists(_LINES, min_size=2, max_size=5), size=st.integers(1, 20))
-def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]], size: int) -> None:
+def test_lines_of_any_nights_are_told_apart_as_sets_are(go: Go, nights: list[list[int]], size: int) -> None:
     before = [line(n) for n in nights[0]]
     blocks = list(made([before], keys))
     for numbers in nights[1:]:
         tonight = [line(n) for n in numbers]
-        walk = walked(blocks, tonight, size)
+        walk = walked(blocks, tonight, size, go)
         assert set(walk.new) == set(tonight) - set(before)
         assert gone_keys(blocks, walk) == {key(one) for one in set(before) - set(tonight)}
         assert walk.passed == len(before)
@@ -81,15 +89,16 @@ def test_lines_of_any_nights_are_told_apart_as_sets_are(nights: list[list[int]],
 _WITH_EQUAL_ONES = st.lists(st.integers(0, 12), max_size=60)
 
 
+@BOTH_WAYS
 @given(nights=st.lists(_WITH_EQUAL_ONES, min_size=2, max_size=5), size=st.integers(1, 20))
-def test_lines_without_a_key_are_told_apart_as_multisets_are(nights: list[list[int]], size: int) -> None:
+def test_lines_without_a_key_are_told_apart_as_multisets_are(go: Go, nights: list[list[int]], size: int) -> None:
     before = [line(n) for n in nights[0]]
     blocks = list(made([before], None))
     for numbers in nights[1:]:
         tonight = [line(n) for n in numbers]
         walk = Walk(iter(blocks), None, _MANY, _MANY)
         for batch in in_batches(tonight, size):
-            walk.go(batch)
+            go(walk, batch)
         walk.end()
         assert Counter(walk.new) == Counter(tonight) - Counter(before)
         gone = Counter(before) - Counter(tonight)
@@ -120,25 +129,54 @@ NIGHTS = {
 }
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("tonight", NIGHTS.values(), ids=list(NIGHTS))
-def test_what_differs_is_found_at_whatever_place_it_stands(tonight: list[bytes]) -> None:
+def test_what_differs_is_found_at_whatever_place_it_stands(go: Go, tonight: list[bytes]) -> None:
     blocks = list(made([LONG], keys))
-    walk = walked(blocks, tonight, 50)
+    walk = walked(blocks, tonight, 50, go)
     assert set(walk.new) == set(tonight) - set(LONG)
     assert gone_keys(blocks, walk) == {key(one) for one in set(LONG) - set(tonight)}
     assert keys_in(after(blocks, walk)) == [key(one) for one in tonight]
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("name", ["put in", "put in behind", "taken out", "other ones"])
-def test_blocks_in_which_nothing_differs_stay_as_they_are(name: str) -> None:
-    walk = walked(list(made([LONG], keys)), NIGHTS[name], 50)
+def test_blocks_in_which_nothing_differs_stay_as_they_are(go: Go, name: str) -> None:
+    walk = walked(list(made([LONG], keys)), NIGHTS[name], 50, go)
     assert sum(block.ordinal < 333 // 5 << 20 or block.ordinal > 450 // 5 << 20 for block in walk.changed) <= 25
     assert len(walk.changed) <= 60
 
 
-def test_a_walk_beside_the_same_lines_changes_nothing() -> None:
-    walk = walked(list(made([LONG], keys)), LONG, 64)
+@BOTH_WAYS
+def test_a_walk_beside_the_same_lines_changes_nothing(go: Go) -> None:
+    walk = walked(list(made([LONG], keys)), LONG, 64, go)
     assert (walk.new, walk.gone, walk.changed, walk.passed) == ([], [], [], 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("put in", 210), ("put in behind", 100), ("taken out", 110), ("other ones", 110)]
+)
+def test_lines_of_blocks_that_are_as_they_were_are_not_cut_out_of_their_file(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    by_lines, cut = Walk.go, Counter[str]()
+
+    def counted(walk: Walk, lines: Sequence[bytes]) -> None:
+        cut["lines"] += len(lines)
+        by_lines(walk, lines)
+
+    monkeypatch.setattr(Walk, "go", counted)
+    walked(list(made([LONG], keys)), LONG, 50, WAYS["as they stand"])
+    assert cut["lines"] == 0
+    walked(list(made([LONG], keys)), NIGHTS[name], 50, WAYS["as they stand"])
+    assert 0 < cut["lines"] <= most
+
+
+@given(nights=st.lists(_LINES, min_size=2, max_size=2), size=st.integers(1, 20))
+def test_blocks_that_do_not_tell_their_bytes_are_walked_through_by_lines(nights: list[list[int]], size: int) -> None:
+    before, tonight = ([line(n) for n in night] for night in nights)
+    silent = [Block(block.ordinal, block.digests, block.keys) for block in made([before], keys)]
+    assert walked(silent, tonight, size, WAYS["as they stand"]).new == walked(silent, tonight, size).new
 
 
 @pytest.mark.parametrize(("most", "largest"), [(99, _MANY), (_MANY, 99)], ids=["lines", "bytes"])

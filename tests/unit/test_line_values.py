@@ -15,7 +15,17 @@ _FIELDS = st.one_of(
     st.just(b"\\N"),
     st.text(st.sampled_from('aN"\\{},;é \b'), max_size=6).map(str.encode),
     st.sampled_from(
-        [b"now", b"2021-04-01 10:00:00", b"2021-04-01 10:00:00-03", b"infinity", b"", b"\\t", b'"', b"\\\\N"]
+        [
+            b"now",
+            b"2021-04-01 10:00:00",
+            b"2021-04-01 10:00:00-03",
+            b"infinity",
+            b"",
+            b"\\t",
+            b'"',
+            b"\\\\N",
+            b"a\\nb\\r",
+        ]
     ),
     st.binary(max_size=3),
 )

@@ -35,7 +35,7 @@ select number from udecdash.line_sets where table_name = %(table)s
 delete from udecdash.line_blocks where number = %(number)s
 
 -- next_line_blocks: a table's lines, some blocks at a time
-select ordinal, digests from udecdash.line_blocks
+select ordinal, digests, size, content from udecdash.line_blocks
 where number = %(number)s and ordinal > %(after)s order by ordinal limit %(most)s
 
 -- line_keys: the keys in some blocks
@@ -52,7 +52,8 @@ update udecdash.line_sets set repeated = %(repeated)s::text[], lines = %(lines)s
 
 -- create_line_blocks: for the publish: blocks that hold other lines by now
 create unlogged table if not exists udecdash_staging._line_blocks (
-    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null)
+    number integer not null, ordinal bigint not null, digests bytea not null, keys bytea not null,
+    size integer not null, content bytea not null)
 
 -- delete_staged_blocks: of a table that is looked at once more
 delete from udecdash_staging._line_blocks where number = %(number)s
@@ -64,10 +65,8 @@ with (fillfactor = 80);
 create index on udecdash_staging._differing (table_name)
 
 -- differing_rows: those of one table as rows of it
-(select ctid as _place, kind as _kind, {columns} from udecdash_staging._differing where table_name = {table})
-
--- differing_value: one column of them
-fields[{place}]::{type} as {column}
+(select * from (select ctid, kind, {values} from udecdash_staging._differing where table_name = {table})
+as differing (_place, _kind, {columns}))
 
 -- read_differing: each value of each line is read
 select count(s::text) from {staging} s
@@ -78,14 +77,14 @@ delete from udecdash_staging._differing where table_name = %(table)s
 -- judge_differing: what a line that differs does to its row, each value of each being read. Of each kind: how many, the
 -- newest time of their rows as they are and as they will be, the sum of their places; and whether two lines are of one row
 with judged as (
-    select s._place, s::text as _read, {place} as _was_at, {target_newest} as _was, {staged_newest} as _will, {key},
+    select s._place, s._kind, s::text as _read, {place} as _was_at, {target_newest} as _was, {staged_newest} as _will, {key},
         case when s._kind = 'gone' and {target_key} is not null then 'gone'
         when s._kind = 'gone' then 'astray' when {target_key} is null then 'new' when {moved} then 'moved'
         when ({target_columns}) is distinct from ({staged_columns}) then 'changed' else 'same' end as _becomes
     from (select * from {staging} s offset 0) s left join {target} t on {same_key}),
 noted as (
     update udecdash_staging._differing d set kind = judged._becomes from judged
-    where d.ctid = judged._place and d.kind <> judged._becomes)
+    where d.ctid = judged._place and judged._kind <> judged._becomes)
 select _becomes, count(_read), max(_was), max(_will), coalesce(sum(_was_at), 0),
     exists (select from judged group by {plain_key} having count(*) > 1)
 from judged group by _becomes
@@ -108,9 +107,11 @@ select max(greatest({times})) from (
 greatest({times})
 
 -- renew_line_blocks: the tables' lines become those of tonight
-insert into udecdash.line_blocks
-select number, ordinal, digests, keys from udecdash_staging._line_blocks where number = any (%(numbers)s)
-on conflict (number, ordinal) do update set digests = excluded.digests, keys = excluded.keys
+insert into udecdash.line_blocks (number, ordinal, digests, keys, size, content)
+select number, ordinal, digests, keys, size, content from udecdash_staging._line_blocks
+where number = any (%(numbers)s)
+on conflict (number, ordinal) do update set digests = excluded.digests, keys = excluded.keys, size = excluded.size,
+    content = excluded.content
 
 -- publish_lines: what was kept counts from now on
 update udecdash.line_sets s set published = true, shape = coalesce(v.shape, s.shape), contents = v.contents::text[],

@@ -22,8 +22,9 @@ where copy <= times
 
 -- placed_rows: the lines that differ of a table without a key, as rows of it, each with its place there (_at), and
 -- with place and digest of the row that is gone
-(select ctid as _at, place as _place, body as _body, line as _line, kind as _kind, {columns}
-from udecdash_staging._differing where table_name = {table})
+(select * from (
+    select ctid, place, body, line, kind, {values} from udecdash_staging._differing where table_name = {table})
+as differing (_at, _place, _body, _line, _kind, {columns}))
 
 -- judge_placed: whether the rows that are gone stand where they stood, each value of the new ones being read. How many
 -- they are; the newest times of the ones and of the others, the sum of the places of those that are gone
