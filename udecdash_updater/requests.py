@@ -92,12 +92,17 @@ def load_by(
     """`load` by a connection that is there already, outside of a transaction; PostgreSQL's errors as they are."""
     ordered = sorted(files, key=lambda file: (file.earliest, file.name))
     with connection.cursor() as cursor:
-        filled = db.one(cursor, "has_rows", table=db.identifier(REQUESTS))[0]
+        by_comparison = db.one(cursor, "has_rows", table=_TARGET)[0] or _demands_other_ids(cursor)
         vanished = int(db.one(cursor, "vanished_requests")[0])  # a load covers up what others have deleted
-    way = _append if filled else _fill
+    way = _append if by_comparison else _fill
     counts, rejects = way(settings, connection, ordered, run, also)
     known = len(dump.files.get(REQUESTS, ())) - len(files) if dump else 0
     return RequestsLoaded(tuple(counts), tuple(rejects), known, vanished)
+
+
+def _demands_other_ids(cursor: db.Cursor) -> bool:
+    """Whether a found table takes no id twice: then repeated requests must be told before they are written."""
+    return any(unique.columns == {"id"} for unique in canvas.look(cursor, REQUESTS).uniques)
 
 
 _Done = tuple[list[FileCount], list[Reject]]
@@ -114,8 +119,6 @@ def _fill(settings: Settings, connection: db.Connection, files: list[DumpFile], 
         watched = _begin(cursor, settings)
         db.run(cursor, "drop_requests_time")
         suspects = _suspects(cursor, files)
-        db.run(cursor, "forget_requested_courses")
-        db.run(cursor, "forget_marks")
         tops, counts = [], []
         for file in files:
             counts.append(_copy_file(_Into(cursor, _TARGET, suspects.note if suspects else None), file, gate))
@@ -203,6 +206,9 @@ def _begin(cursor: db.Cursor, settings: Settings) -> _Watched:
     db.run(cursor, "judge_at_once")
     db.run(cursor, "lock_requests")
     db.run(cursor, "mend_sequence")
+    if not db.one(cursor, "has_rows", table=_TARGET)[0]:
+        db.run(cursor, "forget_requested_courses")
+        db.run(cursor, "forget_marks")
     return int(db.one(cursor, "requests_top")[0]) if refusals.acting_on(cursor, REQUESTS) else None
 
 

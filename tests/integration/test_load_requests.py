@@ -175,6 +175,21 @@ def test_of_requests_that_repeat_in_a_first_load_the_first_stays_also_where_part
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_an_empty_table_that_takes_no_id_twice_takes_each_request_once_and_begins_anew(
+    postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    take(monkeypatch, way)
+    execute(database, f"{FOUND}; alter table requests add unique (id)")
+    for night in (1, 2):
+        files = {f"{night}-{name}": b"".join(lines) for name, lines in REPEATED.items()}
+        done = load(postgres, request_dump(tmp_path / f"{night}", files)).requests
+        assert [(count.loaded, count.repeated, count.rejected) for count in done.counts] == [(30, 10, 0), (20, 10, 0)]
+        noted = rows(database, "select course_id, total from udecdash.course_requests order by 1")
+        assert noted == [(0, 30), (1, 10), (2, 10)]
+        execute(database, "truncate requests")
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_an_id_that_is_written_in_two_ways_is_the_same_request(
     postgres: Settings, database: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
 ) -> None:

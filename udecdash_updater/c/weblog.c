@@ -118,6 +118,8 @@ static bool sift_line(Text line, const Layout *layout, Sifted *sifted)
 static bool sift_lines(Text piece, const Layout *layout, Sifted *sifted)
 {
     const char *at = piece.at, *end = piece.at + piece.size;
+    if (memchr(piece.at, '\r', piece.size))
+        return false;
     while (at < end) {
         const char *newline = memchr(at, '\n', end - at);
         Text line = {at, (newline ? newline : end) - at};
@@ -126,7 +128,7 @@ static bool sift_lines(Text piece, const Layout *layout, Sifted *sifted)
         sifted->lines++;
         at += line.size + 1;
     }
-    return memchr(piece.at, '\r', piece.size) == NULL;
+    return true;
 }
 
 /* Whether each place is one of a line's fields, and no two the same: what is kept is never longer than the lines. */
@@ -165,8 +167,9 @@ PyObject *sift(PyObject *module, PyObject *args)
         return NULL;
     if (!is_sound(&layout))
         Py_RETURN_NONE;
-    char *out = PyMem_Malloc(piece.size + 1);                                      /* and one newline */
-    Text *ids = PyMem_Malloc((piece.size / layout.width + 1) * (Py_ssize_t)sizeof(Text)); /* a line has width bytes */
+    /* The last line may lack its newline, and no line has less than a byte for each of its fields. */
+    char *out = PyMem_Malloc(piece.size + 1);
+    Text *ids = PyMem_Malloc((piece.size / layout.width + 1) * (Py_ssize_t)sizeof(Text));
     Sifted sifted = {.ids = ids, .out = out};
     PyObject *told = NULL, *list;
     if (!out || !ids) {
