@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from udecdash_updater import atomic
 from udecdash_updater.binaries import Account, open_folder, server_account, within_reach
 from udecdash_updater.errors import RunActiveError, SettingsError
 from udecdash_updater.language import because, say
@@ -95,6 +97,7 @@ def home_lock(home: Path) -> Iterator[None]:
 def open_rooms(home: Path) -> Iterator[Rooms]:
     """The rooms of a run below `home` (locked by us), made where they are missing; the sockets' folder goes."""
     account = server_account()
+    _name_outside(home)
     for name in ("locks", "log"):
         (home / name).mkdir(mode=0o700, exist_ok=True)
     outside = _outside(home)
@@ -120,7 +123,17 @@ def rooms_of_run(home: Path) -> Rooms:
 
 
 def _outside(home: Path) -> Path:
-    return OUTSIDE / hashlib.sha256(str(home).encode()).hexdigest()[:12]
+    """Where the servers' data is while their account cannot enter the home."""
+    with contextlib.suppress(FileNotFoundError):
+        return OUTSIDE / (home / "outside").read_text(encoding="ascii")
+    return OUTSIDE / hashlib.sha256(str(home).encode()).hexdigest()[:12]  # of homes that were made before
+
+
+def _name_outside(home: Path) -> None:
+    """A home that is deleted and made again at its place has another folder outside: it begins anew as others do."""
+    if not (home / "outside").exists():
+        name = _outside(home).name if (home / "locks").exists() else secrets.token_hex(6)
+        atomic.write(home / "outside", name.encode())
 
 
 def _data_room(home: Path, outside: Path, account: Account | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -371,6 +372,27 @@ def test_root_keeps_the_data_outside_a_home_that_the_servers_account_cannot_ente
         assert not (home / "postgres").exists()
         with embedded.servers(wanted(home)) as found:
             assert execute(found, "SELECT number FROM kept") == [(1,)]
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root has to change the account")
+def test_a_home_made_again_where_a_deleted_one_was_begins_anew_and_one_made_before_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with short_home() as closed, short_home() as elsewhere:
+        monkeypatch.setattr(rooms, "OUTSIDE", elsewhere / "library")
+        closed.chmod(0o700)
+        home = closed / "home"
+        with embedded.servers(database_only(home)) as found:
+            execute(found, "CREATE TABLE kept AS SELECT 1 AS number")
+        [data] = (elsewhere / "library").iterdir()
+        data = data.rename(data.with_name(hashlib.sha256(str(home).encode()).hexdigest()[:12]))
+        (home / "outside").unlink()  # as homes were before they kept a name
+        with embedded.servers(database_only(home)) as found:
+            assert execute(found, "SELECT number FROM kept") == [(1,)]
+        shutil.rmtree(home)
+        with embedded.servers(database_only(home)) as found:
+            assert execute(found, "SELECT to_regclass('kept') IS NULL") == [(True,)]
+        assert data.exists()
 
 
 @needs_wheel
