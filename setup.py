@@ -1,8 +1,12 @@
 """What pyproject.toml cannot say yet: the load's innermost loops, which are compiled where there is a C compiler."""
 
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
+
+# One file for each Python from 3.10 on, as text.h says; a Python without its lock has no such interface.
+FOR_ALL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 setup(
     ext_modules=[
@@ -10,9 +14,9 @@ setup(
             "udecdash_updater._compiled",
             sorted(map(str, Path("udecdash_updater/c").glob("*.c"))),
             depends=["udecdash_updater/c/text.h"],
-            py_limited_api=True,  # one for each Python from 3.10 on, as text.h says
+            py_limited_api=FOR_ALL,
             optional=True,  # without a compiler Python does it all, and loads take longer
         )
     ],
-    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+    options={"bdist_wheel": {"py_limited_api": "cp310"}} if FOR_ALL else {},
 )
