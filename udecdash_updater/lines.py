@@ -205,6 +205,8 @@ def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading
     walk.end()
     if len(walk.changed) > _FEW:
         _stage(cursor, known, walk)
+    # Now, while the table can still go by all its lines; when they are staged with those of others it cannot.
+    _demand_plain(b"".join([block.keys for block in walk.changed]))
     if walk.passed != known.lines:
         raise UnlikeError
     return walk

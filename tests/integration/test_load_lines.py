@@ -363,6 +363,14 @@ def test_keys_at_the_end_of_lines_that_end_in_crlf_are_loaded_all_the_same(
         assert rows(database, f"select distinct text, count(*) over () from {PAIRS}") == [(text, 5)]
 
 
+def test_a_key_that_only_copy_understands_goes_by_all_lines_and_ends_no_night(site: Site, database: Connection) -> None:
+    site.night(ITEMS)
+    for score in (1, 2):
+        tonight = [*ITEMS, line(30, score=score).replace(b"30", rb"30\n", 1)]
+        assert changes(site.night(tonight))[0] == 21
+        assert rows(database, _AS_IT_IS) == expected([*ITEMS, line(30, score=score)])
+
+
 def test_a_server_that_hashes_no_rows_loads_all_lines_each_night(
     site: Site, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
