@@ -40,7 +40,10 @@ _LEAST_SECRET = 8
 
 def program_is_whole() -> Iterator[Finding]:
     """Which version it is, and what does the innermost loops of its loads."""
-    yield ok("program", say("loops compiled" if compiled.LOOPS else "loops by python", version=VERSION))
+    if compiled.STATE == "unusable":
+        yield warning("program", say("loops unusable", version=VERSION), say("compile again"))
+    else:
+        yield ok("program", say("loops compiled" if compiled.LOOPS else "loops absent", version=VERSION))
 
 
 def settings_are_usable(settings: Settings, folder: Path) -> Iterator[Finding]:

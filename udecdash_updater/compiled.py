@@ -5,8 +5,10 @@ They pass what is plain at a glance and leave the rest to Python, so no result d
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-from typing import Protocol, cast
+from pathlib import Path
+from typing import Literal, Protocol, cast
 
 
 class Loops(Protocol):
@@ -38,12 +40,24 @@ class Loops(Protocol):
 
 ANY, NUMBER, STAMP = range(3)
 
+State = Literal["compiled", "absent", "unusable"]
+"""Whether there are any; unusable ones are made of other sources, or for another machine."""
 
-def _found() -> Loops | None:
+
+def _sources() -> str:
+    """A digest of what lies in `c/`, as setup.py compiles it in."""
+    folder = Path(__file__).with_name("c")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.[ch]")))).hexdigest()
+
+
+def _found() -> tuple[Loops | None, State]:
     try:
-        return cast("Loops", importlib.import_module("udecdash_updater._compiled"))
+        found = importlib.import_module("udecdash_updater._compiled")
+    except ModuleNotFoundError:
+        return None, "absent"
     except ImportError:
-        return None
+        return None, "unusable"
+    return (cast("Loops", found), "compiled") if _sources() == found.SOURCES else (None, "unusable")
 
 
-LOOPS = _found()
+LOOPS, STATE = _found()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udecdash_updater import compiled, weblog
+from udecdash_updater import check_site, compiled, weblog
 
 PLACES = tuple(range(12))
 KEPT_LINE = b"a\t2021-04-01 10:00:00.123456\t1\t2\t\\N\t\\N\t\\N\t\\N\t/courses/2\tMozilla\t\\N\t\\N\n"
@@ -31,6 +33,23 @@ def loops() -> compiled.Loops:
 @pytest.mark.skipif(not can_be_compiled(), reason="there is no C compiler, or no Python.h")
 def test_where_they_can_be_compiled_they_are() -> None:
     assert compiled.LOOPS is not None
+
+
+@pytest.mark.parametrize("found", [ImportError("wrong ELF class"), SimpleNamespace(SOURCES="of other sources")])
+def test_those_of_other_sources_or_another_machine_are_not_used_and_check_tells(
+    monkeypatch: pytest.MonkeyPatch, found: object
+) -> None:
+    def imported(_name: str) -> object:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib, "import_module", imported)
+        assert compiled._found() == (None, "unusable")
+    monkeypatch.setattr(compiled, "STATE", "unusable")
+    [finding] = check_site.program_is_whole()
+    assert (finding.outcome, "C compiler" in str(finding.hint)) == ("warning", True)
 
 
 def test_plain_lines_of_the_web_log_are_sifted_by_them(loops: compiled.Loops) -> None:

@@ -15,7 +15,10 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+/* By this compiled.py knows whether it is made of the sources that lie beside it. */
+static int tell_sources(PyObject *module) { return PyModule_AddStringConstant(module, "SOURCES", SOURCES); }
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)tell_sources}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "_compiled", .m_methods = functions, .m_slots = slots,
