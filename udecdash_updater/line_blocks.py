@@ -152,8 +152,10 @@ class Walk:
         if self._skipped:  # there is no block behind it, so what follows belongs to it
             self._take(bytes(self._skipped).split(b"\n"), self._old.digests, 0, len(self._old.digests))
             self._skipped = memoryview(b"")
-        left = (len(self._old.digests) - self._at) // DIGEST or _MOST_LINES
-        some = text[at : at + 2 * (self._old.size * left * DIGEST // max(1, len(self._old.digests)) or _MOST_BYTES)]
+        many = len(self._old.digests) // DIGEST
+        left = many - self._at // DIGEST or _MOST_LINES
+        likely = self._old.size * left // many if many else 0
+        some = text[at : at + 2 * (likely or _MOST_BYTES)]  # all of the text would be copied with each cut
         *lines, _ = some.split(b"\n", left) if b"\n" in some else text[at:].split(b"\n", 1)
         self.go(lines)
         return at + sum(map(len, lines)) + len(lines)
