@@ -98,6 +98,7 @@ class Walk:
     def __init__(self, blocks: Iterator[Block], keys: Keys | None, most: int, largest: int) -> None:
         self.changed: list[Block] = []
         self.passed = 0  # lines of the last load
+        self._met = 0  # lines of tonight
         self._keys, self._most, self._largest = keys, most, largest
         self._blocks = blocks
         self._old = Block(-1, b"")
@@ -110,6 +111,11 @@ class Walk:
         self._new: dict[bytes, list[bytes]] = {}
         self._gone: dict[bytes, list[tuple[int, int]]] = {}
         self._differing = self._size = 0
+
+    @property
+    def met(self) -> int:
+        """How many lines of tonight have come."""
+        return self._met + self._held.count(b"\n")
 
     @property
     def new(self) -> list[bytes]:
@@ -145,6 +151,7 @@ class Walk:
         """Pass all of the old block where its bytes are these."""
         if same := _content(text) == self._old.content:
             self._skipped, self._at = text, len(self._old.digests)
+            self._met += self._at // DIGEST
         return same
 
     def _go_by_lines(self, text: bytes, at: int) -> int:
@@ -163,6 +170,7 @@ class Walk:
     def go(self, lines: Sequence[bytes]) -> None:
         """The next lines of tonight."""
         digests, at = _digests(lines), 0
+        self._met += len(lines)
         while at < len(digests):
             if self._at == len(self._old.digests) and self._next():
                 continue
@@ -175,7 +183,8 @@ class Walk:
 
     def end(self) -> None:
         """There are no more lines of tonight."""
-        self.go(self._held.split(b"\n")[:-1])
+        held, self._held = self._held, b""
+        self.go(held.split(b"\n")[:-1])
         self._lose(len(self._old.digests))
         while self._next():
             self._lose(len(self._old.digests))

@@ -199,7 +199,8 @@ def compare(cursor: db.Cursor, table: Table, files: Sequence[DumpFile], known: K
 
 def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading) -> Walk:
     walk = Walk(_blocks(cursor, known.number), keys, _MOST, _LARGEST)
-    for _ in map(walk.go_on, reading.texts()) if reading.is_whole else map(walk.go, reading):
+    steps = map(walk.go_on, reading.texts(lambda: walk.met)) if reading.is_whole else map(walk.go, reading)
+    for _ in steps:
         if len(walk.changed) >= _AT_ONCE:
             _stage(cursor, known, walk)
     walk.end()

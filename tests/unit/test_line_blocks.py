@@ -79,7 +79,7 @@ def test_lines_of_any_nights_are_told_apart_as_sets_are(go: Go, nights: list[lis
         walk = walked(blocks, tonight, size, go)
         assert set(walk.new) == set(tonight) - set(before)
         assert gone_keys(blocks, walk) == {key(one) for one in set(before) - set(tonight)}
-        assert walk.passed == len(before)
+        assert (walk.passed, walk.met) == (len(before), len(tonight))
         blocks = after(blocks, walk)
         assert keys_in(blocks) == [key(one) for one in tonight]
         assert b"".join(block.digests for block in blocks) == line_blocks._digests(tonight)
