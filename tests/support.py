@@ -18,12 +18,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 from udecdash_updater import compiled
 from udecdash_updater.settings import Settings
 
+needs_loops = pytest.mark.skipif(compiled.LOOPS is None, reason="it was installed without a C compiler")
+
 EITHER_LOOPS = (
-    pytest.param(
-        compiled.LOOPS,
-        marks=pytest.mark.skipif(compiled.LOOPS is None, reason="it was installed without a C compiler"),
-        id="compiled",
-    ),
+    pytest.param(compiled.LOOPS, marks=needs_loops, id="compiled"),
     pytest.param(None, id="python"),
 )
 """For a test of what compiled loops do where there are any: with them, and with what Python does in their place."""

@@ -14,12 +14,15 @@ from typing import TypeVar
 
 import xxhash
 
+from udecdash_updater import rows
+
 _T = TypeVar("_T")
 
 _digest = xxhash.xxh3_64_digest
 _content = xxhash.xxh3_128_digest
 DIGEST = 8  # bytes of one
 _MOST_LINES, _MOST_BYTES = 400, 1 << 18  # of a block: a row of a page, and little to hold while a walk is in it
+_ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
 _STEP = 1 << 20  # from block to block, so that others find room between them for many nights
 
 
@@ -47,7 +50,7 @@ Keys = Callable[[Sequence[bytes]], list[bytes]]
 
 
 def made(batches: Iterable[Sequence[bytes]], keys: Keys | None) -> Iterator[Block]:
-    """The blocks of a table's lines, which come in batches. Raises what `keys` raises."""
+    """The blocks of a table's lines, which come in batches. Raises what `keys` and `plain_keys` raise."""
     for number, lines in enumerate(_cut(batches)):
         yield _made(lines, _digests(lines), keys, number * _STEP)
 
@@ -71,12 +74,16 @@ def _are_one(lines: Sequence[bytes]) -> bool:
 
 
 def _made(lines: Sequence[bytes], digests: bytes, keys: Keys | None, ordinal: int) -> Block:
-    text = _text(lines)
-    return Block(ordinal, digests, _text(keys(lines)) if keys else b"", len(text), _content(text))
+    text = rows.joined(lines)
+    return Block(ordinal, digests, plain_keys(keys(lines)) if keys else b"", len(text), _content(text))
 
 
-def _text(lines: Sequence[bytes]) -> bytes:
-    return b"\n".join([*lines, b""])
+def plain_keys(keys: Iterable[bytes]) -> bytes:
+    """The keys, each ended by a newline. Raises UnlikeError for one that no row of ours has as it is written."""
+    joined = rows.joined(keys)
+    if any(odd in joined for odd in _ODD_IN_KEYS):
+        raise UnlikeError
+    return joined
 
 
 def _digests(lines: Iterable[bytes]) -> bytes:

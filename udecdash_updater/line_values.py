@@ -83,7 +83,7 @@ def arrays(lines: Sequence[bytes], demands: Demands) -> Iterator[bytes]:
 
 def _are_plain(lines: Sequence[bytes], demands: Demands) -> bool:
     """Whether no line has bytes, or a word, that need a look at it alone. There may be others without either."""
-    joined = b"\n".join([*lines, b""])
+    joined = rows.joined(lines)
     if b"\x00" in joined or b"\r" in joined or not rows.is_utf8(joined) or 0 in demands.wordy:
         return False
     search = words.Search(demands.wordy)

@@ -15,7 +15,7 @@ from datetime import datetime
 from udecdash_updater import db, places, rows
 from udecdash_updater.canvas import Found, key_of, look, look_at
 from udecdash_updater.dump import DumpFile, Table
-from udecdash_updater.line_blocks import Block, Keys, UnlikeError, Walk, made
+from udecdash_updater.line_blocks import Block, Keys, UnlikeError, Walk, made, plain_keys
 from udecdash_updater.line_reading import BETWEEN, MOST_REPEATED, Reading, keys_in
 from udecdash_updater.prints import Print
 from udecdash_updater.rejects import FileCount
@@ -25,7 +25,6 @@ _MOST = 20_000  # lines that differ; more of them take the way of all lines
 _LARGEST = 8 << 20  # bytes of lines that differ
 _AT_ONCE = 64  # blocks
 _FEW = 4  # blocks of a table, which it holds until those of all tables go to staging at once
-_ODD_IN_KEYS = (b"\\", b"\r", b"\x00")  # a key is made of numbers, or of letters and digits
 _KEPT = db.identifier("udecdash", "line_blocks")
 _STAGED = db.identifier("udecdash_staging", "_line_blocks")
 _KEYS = db.identifier("pg_temp", "_line_keys")
@@ -206,8 +205,6 @@ def _walked(cursor: db.Cursor, known: Known, keys: Keys | None, reading: Reading
     walk.end()
     if len(walk.changed) > _FEW:
         _stage(cursor, known, walk)
-    # Now, while the table can still go by all its lines; when they are staged with those of others it cannot.
-    _demand_plain(b"".join([block.keys for block in walk.changed]))
     if walk.passed != known.lines:
         raise UnlikeError
     return walk
@@ -218,7 +215,7 @@ def _twice(keys: Iterable[bytes]) -> frozenset[bytes]:
     found = frozenset(key for key, times in Counter(keys).items() if times > 1)
     if len(found) > MOST_REPEATED:
         raise UnlikeError
-    _demand_plain(b"\n".join(found))
+    plain_keys(found)
     return found
 
 
@@ -252,7 +249,7 @@ def _repeated(cursor: db.Cursor, table: Table, files: Sequence[DumpFile]) -> fro
     """The keys that stand in more than one line. Raises UnlikeError when there are too many of them."""
     keys_of = keys_in(table)
     db.run(cursor, "create_line_keys")
-    keys = (_demand_plain(b"\n".join([*keys_of(lines), b""])) for lines in Reading(table, files, _NONE))
+    keys = (plain_keys(keys_of(lines)) for lines in Reading(table, files, _NONE))
     db.copy_in(cursor, _KEYS, ("key",), rows.LineReader(keys.replace(BETWEEN, b"\\t") for keys in keys))
     found = db.rows(cursor, "repeated_keys", {"most": MOST_REPEATED + 1})
     if len(found) > MOST_REPEATED:
@@ -275,12 +272,6 @@ def _contents(files: Sequence[DumpFile]) -> tuple[str, ...]:
     """What `dump.verify` told of the files; empty where it told nothing of one, because that is not read before."""
     contents = tuple(file.content for file in files)
     return contents if all(contents) else ()
-
-
-def _demand_plain(keys: bytes) -> bytes:
-    if any(odd in keys for odd in _ODD_IN_KEYS):
-        raise UnlikeError
-    return keys
 
 
 def _blocks(cursor: db.Cursor, number: int) -> Iterator[Block]:
@@ -326,7 +317,7 @@ def _copy_blocks(cursor: db.Cursor, target: db.Composable, blocks: Iterable[tupl
             number,
             block.ordinal,
             _in_hex(block.digests),
-            _in_hex(_demand_plain(block.keys)),
+            _in_hex(block.keys),
             block.size,
             _in_hex(block.content),
         )

@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -263,6 +263,11 @@ def _newline_ended(file: BinaryIO) -> Iterator[bytes | None]:
 
 
 TOO_LONG = f"longer than {LONGEST >> 20} MB"
+
+
+def joined(lines: Iterable[bytes]) -> bytes:
+    """The lines as they stand in a file, each with its newline."""
+    return b"\n".join([*lines, b""])
 
 
 def sound_lines(file: BinaryIO, columns: int, tally: Tally, reject: Reject) -> Iterator[tuple[int, bytes]]:

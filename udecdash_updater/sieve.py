@@ -120,12 +120,8 @@ def _sifted(piece: bytes | None, layout: _Layout, tally: rows.Tally, reject: row
     numbers, ids, kept = _sift(lines, first, layout, tally, reject)
     if heed:
         heed(ids)
-    block = _joined(kept)
+    block = rows.joined(kept)
     return (numbers, block) if _is_plain(block) else _readable(numbers, kept, reject)
-
-
-def _joined(lines: Sequence[bytes]) -> bytes:
-    return b"\n".join([*lines, b""])
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes | None]:
@@ -219,7 +215,7 @@ def _readable(numbers: Sequence[int], lines: Sequence[bytes], reject: rows.Rejec
             reject(number, reason)
         else:
             found[number] = rows.mended(line)
-    return list(found), _joined(list(found.values()))
+    return list(found), rows.joined(found.values())
 
 
 def _fault(key: bytes, stamp: bytes) -> str:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udecdash_updater import check_site, compiled, weblog
+from tests.support import looping, needs_loops
+from udecdash_updater import check_site, compiled, rows, weblog
 
 PLACES = tuple(range(12))
 KEPT_LINE = b"a\t2021-04-01 10:00:00.123456\t1\t2\t\\N\t\\N\t\\N\t\\N\t/courses/2\tMozilla\t\\N\t\\N\n"
@@ -25,9 +26,7 @@ def can_be_compiled() -> bool:
 
 @pytest.fixture
 def loops() -> compiled.Loops:
-    if compiled.LOOPS is None:
-        pytest.skip("it was installed without a C compiler")
-    return compiled.LOOPS
+    return compiled.LOOPS or pytest.skip("it was installed without a C compiler")
 
 
 @pytest.mark.skipif(not can_be_compiled(), reason="there is no C compiler, or no Python.h")
@@ -58,22 +57,17 @@ def test_plain_lines_of_the_web_log_are_sifted_by_them(loops: compiled.Loops) ->
     assert loops.sift(KEPT_LINE + filtered + KEPT_LINE, 12, PLACES) == (3, 1, [b"a", b"a"], kept + kept)
 
 
-URL = st.lists(
-    st.sampled_from(
-        b"courses/|/courses/7|micourses/7|7|/ping|/activity_stream/summary|/quizzes/|5|/submissions/backup?user_id=|x|?".split(
-            b"|"
-        )
-    ),
-    max_size=6,
-).map(b"".join)
+PARTS = b"courses/|/courses/7|micourses/7|7|/ping|/activity_stream/summary|/quizzes/|5|/submissions/backup?user_id=|x|?"
+URL = st.lists(st.sampled_from(PARTS.split(b"|")), max_size=6).map(b"".join)
 
 
+@needs_loops
 @given(URL)
 def test_they_know_a_browsers_own_polling_as_python_does(url: bytes) -> None:
-    if compiled.LOOPS is not None:
-        found = compiled.LOOPS.sift(KEPT_LINE.replace(b"/courses/2", url), 12, PLACES)
-        assert found is not None
-        assert found[1] == weblog.is_trash(url)
+    assert compiled.LOOPS is not None
+    found = compiled.LOOPS.sift(KEPT_LINE.replace(b"/courses/2", url), 12, PLACES)
+    assert found is not None
+    assert found[1] == weblog.is_trash(url)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +91,24 @@ def test_what_they_cannot_take_is_an_error(loops: compiled.Loops) -> None:
         loops.sift(KEPT_LINE, 12, (1, 2))
 
 
-@given(st.binary(max_size=200), st.integers(-3, 300), st.integers(-1, 4))
-def test_any_bytes_have_an_earliest_time_or_none(looked: bytes, end: int, place: int) -> None:
-    if compiled.LOOPS is not None:
-        assert compiled.LOOPS.earliest(looked, end, place) == b"" or b"-" in looked
+STAMPS = [
+    b"2021-04-01 10:00:00",
+    b"2019-01-01T",
+    b"2020-02-02",
+    b"2018-01-01 x",
+    b"~",
+    b"\xff",
+    b"\t",
+    b"\n",
+    b"\t",
+    b"\n",
+]
+
+
+@needs_loops
+@given(st.lists(st.sampled_from(STAMPS), max_size=30).map(b"".join), st.integers(0, 300), st.integers(0, 3))
+def test_they_find_the_earliest_time_that_python_finds_in_any_bytes(looked: bytes, end: int, place: int) -> None:
+    with looping(compiled.LOOPS):
+        found = rows._earliest_by(place)(looked, end)
+    with looping(None):
+        assert rows._earliest_by(place)(looked, end) == found

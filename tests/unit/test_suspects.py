@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import BOTH_LOOPS, looping
+from tests.support import BOTH_LOOPS, looping, needs_loops
 from udecdash_updater import compiled, suspects
 from udecdash_updater.suspects import Suspects
 
@@ -30,6 +30,7 @@ def test_every_id_that_passed_before_is_a_suspect_each_time(
         left.remove(one)
 
 
+@needs_loops
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.binary(min_size=1, max_size=2), max_size=9)), max_size=6))
 def test_suspects_are_the_same_whatever_finds_them_and_also_in_turns(batches: list[tuple[bool, list[bytes]]]) -> None:
     mixed, plain = Suspects(), Suspects()

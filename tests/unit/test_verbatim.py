@@ -7,7 +7,7 @@ import io
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support import BOTH_LOOPS, looping
+from tests.support import BOTH_LOOPS, looping, needs_loops
 from udecdash_updater import compiled, rows, words
 from udecdash_updater.verbatim import SuspiciousLineError, VerbatimReader
 
@@ -33,6 +33,7 @@ def reading(content: bytes, wordy: dict[int, bool], block: int, loops: compiled.
     return reader.lines
 
 
+@needs_loops
 @given(CONTENT, WORDY, BLOCK)
 @example(b"1\t\\T\tnow\n", {2: True}, 300)
 @example(b"1\t2019-01-01 10:00:00", {1: True}, 1)
